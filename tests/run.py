@@ -1,0 +1,74 @@
+#!/usr/bin/python3
+"""Runs every test program in parallel and ends with the line "N passed, N failed".
+
+usage: tests/run.py [--jobs N] [--only TEXT] [--results FILE]
+
+The programs are the outputs of the ninja rules link_test and linkxx_test. Each is a cmocka program; its
+"[       OK ]" and "[  FAILED  ]" lines are counted. A program that crashes or runs out of time counts as
+one more failure. --only runs the programs whose path contains TEXT.
+"""
+import argparse
+import concurrent.futures
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+
+TIME_LIMIT_S = 600
+RESULT = re.compile(r"^\[\s*(OK|FAILED)\s*\] (.+)$", re.M)
+
+
+def programs(only):
+    found = []
+    for rule in ("link_test", "linkxx_test"):
+        out = subprocess.run(["ninja", "-t", "targets", "rule", rule], capture_output=True, text=True, check=True)
+        found += out.stdout.split()
+    return sorted(p for p in found if only in p)
+
+
+def run(program):
+    start = time.monotonic()
+    try:
+        done = subprocess.run(
+            [program], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+            timeout=TIME_LIMIT_S, stdin=subprocess.DEVNULL,
+        )
+        output, code = done.stdout, done.returncode
+    except subprocess.TimeoutExpired as e:
+        output, code = (e.stdout or b"").decode(errors="replace") + "\ntimed out", -1
+    summary = output.rfind("tests run")
+    results = {name: kind == "OK" for kind, name in RESULT.findall(output if summary < 0 else output[:summary])}
+    if code != 0 and all(results.values()):
+        results[f"(exit status {code})"] = False
+    if code == 0 and not results:
+        results["(no test ran)"] = False
+    return program, results, output, time.monotonic() - start
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--only", default="")
+    parser.add_argument("--results", default="build/test-results.json")
+    args = parser.parse_args()
+    passed = failed = 0
+    record = {}
+    with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
+        for program, results, output, seconds in pool.map(run, programs(args.only)):
+            bad = [name for name, ok in results.items() if not ok]
+            passed += len(results) - len(bad)
+            failed += len(bad)
+            record[program] = results
+            print(f"{'FAIL' if bad else 'ok  '} {seconds:6.1f} s {len(results):4d} {program}", flush=True)
+            if bad:
+                print(f"---- {program}: failed {', '.join(bad)}\n{output}\n---- repeat: {program}", flush=True)
+    with open(args.results, "w", encoding="utf-8") as f:
+        json.dump(record, f, indent=1, sort_keys=True)
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
