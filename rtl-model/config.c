@@ -249,6 +249,8 @@ static const struct key keys[] = {
 	  "CPUs of the simulated guest, 0 = one per queue", "model" },
 	{ "host", "memory", KEY_BYTES, AT(host, memory_bytes), "bytes", "1G", 1048576, UINT64_C(1) << 40, NULL, false,
 	  "guest memory; only what is touched costs", "model" },
+	{ "host", "memory_base", KEY_BYTES, AT(host, memory_base), "bytes", "4G", 0, UINT64_C(1) << 44, NULL, false,
+	  "address where guest memory starts; from 4G on the card needs 64-bit addresses", "model: servers" },
 	{ "host", "submit_ns", KEY_TIME_NS, AT(host, submit_ps), "ns", "150", 0, 1000000000, NULL, false,
 	  "CPU time to build and publish a request", "model: docs/timing.md" },
 	{ "host", "mmio_write_ns", KEY_TIME_NS, AT(host, mmio_write_ps), "ns", "50", 0, 1000000000, NULL, false,
@@ -380,7 +382,7 @@ static int parse_value(const struct key *key, const char *text, uint64_t *value)
 static bool key_is_u64(const struct key *key)
 {
 	return key->type == KEY_U64 || key->type == KEY_TIME_NS ||
-	       (key->type == KEY_BYTES && key->offset == AT(host, memory_bytes));
+	       key->offset == AT(host, memory_bytes) || key->offset == AT(host, memory_base);
 }
 
 static uint64_t key_load(const struct config *config, const struct key *key)

@@ -107,7 +107,7 @@ struct config {
 	} media;
 	struct {
 		unsigned vcpus;
-		uint64_t memory_bytes;
+		uint64_t memory_bytes, memory_base;
 		uint64_t submit_ps, mmio_write_ps, interrupt_ps, complete_ps;
 		uint64_t watchdog_ps;
 	} host;

@@ -1,14 +1,18 @@
-/* The RISC-V core: an RV32IM(C) instruction-set simulator with machine mode, interrupts and a cycle cost model.
+/* The RISC-V core: an RV32IMC instruction-set simulator with machine mode, interrupts and a cycle cost model.
  *
- * RV32I 2.1, M 2.0, C 2.0, Zicsr, Zifencei; machine mode only (Privileged 1.12): traps, mret, wfi, mstatus,
- * misa, mie, mip, mtvec (direct and vectored), mepc, mcause, mtval, mscratch, mcycle(h), minstret(h), mhartid and the
- * unprivileged cycle, instret counters. Everything else raises an illegal-instruction trap.
+ * RV32I 2.1, M 2.0, C 2.0, Zicsr, Zifencei; machine mode only (Privileged 1.12): traps, mret, wfi, mstatus(h),
+ * misa, mie, mip, mtvec (direct and vectored), mepc, mcause, mtval, mscratch, mcycle(h), minstret(h), the read-only
+ * mvendorid, marchid, mimpid, mhartid, mconfigptr (all 0) and the unprivileged cycle(h), instret(h). Everything else
+ * raises an illegal-instruction trap. Misaligned loads and stores trap. Stores into code take effect at fence.i.
  *
- * Time: the core runs ahead of simulated time until it touches the CSR bus, sleeps in wfi, stops, or an interrupt
- * could be taken (mstatus.MIE and an enabled source). A bus access at a later time than now makes cpu_step return that
- * time, and the access happens when it is called again: all other blocks see the core's accesses in order of
- * time. With interrupts globally enabled it runs no further than `limit_ps` of cpu_step allows (time of the next
- * event), so that an interrupt raised by another block is taken at the right instruction.
+ * Time: the core runs ahead of simulated time until it touches the CSR bus, sleeps in wfi, stops, or looks at the
+ * interrupt lines (an interrupt could be taken: mstatus.MIE and an enabled source; a read of mip; wfi). A bus access at
+ * a later time than now makes cpu_step return that time, and the access happens when it is called again: all other
+ * blocks see the core's accesses in order of time. What depends on the interrupt lines happens only before `limit_ps` of
+ * cpu_step (time of the next event) or at now, so that an interrupt raised by another block is taken at the right
+ * instruction: the first that starts at or after the time of the raise, on the core's clock.
+ *
+ * mcycle counts the cycles the core is awake: wfi stops its clock.
  *
  * Cycle costs come from struct config (core.*) and are documented in blocks/cpu/README.md. */
 #ifndef KICKSTAND_BLOCKS_CPU_CPU_H
@@ -32,8 +36,8 @@ struct cpu_bus {
 	bool (*write)(void *ctx, uint64_t now_ps, uint32_t addr, uint32_t value);
 };
 
-/* Memory the core reaches directly. Memory 0 holds the program (code can run from it only) and is accessed in a
- * single cycle; the others cost core.sram_cycles. */
+/* Memory the core reaches directly, base and size multiples of 4. Memory 0 holds the program (code can run from it only)
+ * and is accessed in a single cycle; the others cost core.sram_cycles. */
 struct cpu_memory {
 	uint32_t base, bytes;
 	uint8_t *data;
@@ -43,45 +47,56 @@ struct cpu_memory {
 /* Why the core does not run. */
 enum cpu_state {
 	CPU_RUNNING,
-	CPU_ASLEEP,  /* wfi */
-	CPU_HALTED,  /* wrote tohost, or cpu_halt */
-	CPU_STUCK,   /* a trap inside a trap handler's first instruction, or jump to itself with interrupts off */
+	CPU_ASLEEP, /* wfi */
+	CPU_HALTED, /* wrote tohost, or cpu_halt */
+	CPU_STUCK, /* the first instruction of the trap handler traps, or jal to itself with no interrupt enabled */
 };
 
 struct cpu_stats {
-	uint64_t cycles;       /* awake, stalls included */
-	uint64_t asleep_cycles;
-	uint64_t instructions;
+	uint64_t cycles;        /* awake, stalls included */
+	uint64_t asleep_cycles; /* in wfi, halted or stuck */
+	uint64_t instructions;  /* retired; one that traps does not */
 	uint64_t traps, interrupts;
 	uint64_t bus_reads, bus_writes, bus_cycles;
 	uint64_t sram_accesses;
 };
 
+/* The core runs ahead of simulated time by no more than this and one instruction, even if nothing stops it: a loop
+ * without bus access must not keep cpu_step from returning. */
+#define CPU_RUN_AHEAD_CYCLES 32768
+
 struct cpu;
 
-/* `memory` is used in place. NULL when out of memory. `period_ps` comes from core.clock_mhz. */
+/* `memory` is used in place; `bus` is copied and may be NULL: no registers. NULL when out of memory. The clock's period
+ * comes from core.clock_mhz. */
 struct cpu *cpu_create(const struct config *config, const struct cpu_bus *bus,
 		       const struct cpu_memory memory[CPU_MEMORIES]);
 void cpu_free(struct cpu *cpu);
 
-/* Reset: registers 0, pc at `entry`, counters 0, decoded code forgotten. */
+/* Reset: registers 0, pc at `entry`, counters 0, decoded code forgotten. The interrupt lines keep their levels. The first
+ * instruction starts at now_ps, from which the clock's edges are counted. */
 void cpu_reset(struct cpu *cpu, uint64_t now_ps, uint32_t entry);
 
-/* Runs as described above. `limit_ps`: no other block does anything before this time (TIME_NEVER_PS if
- * none will). Returns when it wants to run again: time of a bus access, limit reached, TIME_NEVER_PS asleep
- * or halted. */
+/* Runs as described above. `limit_ps`: no other block does anything before this time (TIME_NEVER_PS if none will). Returns
+ * when it wants to run again: time of a bus access, limit or CPU_RUN_AHEAD_CYCLES reached, TIME_NEVER_PS asleep, halted
+ * or stuck. Calling it earlier than that is harmless. */
 uint64_t cpu_step(struct cpu *cpu, uint64_t now_ps, uint64_t limit_ps);
 
-/* Level of an interrupt line: bit number in mip (3 software, 7 timer, 11 external). May wake the core; the
- * caller then calls cpu_step at now_ps. */
+/* Level of an interrupt line: bit number in mip (3 software, 7 timer, 11 external). May wake the core, on the next edge
+ * of its clock; the caller then calls cpu_step at now_ps. */
 void cpu_set_interrupt(struct cpu *cpu, uint64_t now_ps, unsigned bit, bool level);
 
 enum cpu_state cpu_state(const struct cpu *cpu);
 void cpu_halt(struct cpu *cpu);
 
-/* For bare programs: address of the HTIF word `tohost` (0 = none). A store of an odd value v halts with exit
- * code v >> 1; other values are HTIF system calls (write to the console is served, others fail). */
-void cpu_set_tohost(struct cpu *cpu, uint32_t addr, FILE *console);
+/* For bare programs: addresses of the HTIF words `tohost` and `fromhost` in memory 0 (0 = none), as cpu_load_elf returns
+ * them. A 32-bit store to tohost acts:
+ *   odd v                 halts with exit code v >> 1
+ *   even v, not 0         system call, v being the address of eight 64-bit words: number, arguments. Number 64 writes to
+ *                         `console` (file 1 or 2); the others get -ENOSYS. The result replaces the number.
+ *   any v, if the word after tohost is 0x01010000 (device 1, command 1): the character v goes to the console
+ * After a system call or character tohost is cleared and fromhost set, not 0. */
+void cpu_set_htif(struct cpu *cpu, uint32_t tohost, uint32_t fromhost, FILE *console);
 unsigned cpu_exit_code(const struct cpu *cpu);
 
 /* Registers for debuggers, dumps and tests. pc is register 32. */
@@ -92,20 +107,27 @@ bool cpu_get_csr(const struct cpu *cpu, unsigned number, uint32_t *value);
 
 /* Local time: how far the core has run. */
 uint64_t cpu_time_ps(const struct cpu *cpu);
-/* Counters brought up to `now_ps`. cycles + asleep_cycles = elapsed time in periods, always. */
+/* cycles and asleep_cycles up to `now_ps`: their sum is the elapsed time in whole periods, always. The other counters
+ * are as of local time. */
 struct cpu_stats cpu_stats(const struct cpu *cpu, uint64_t now_ps);
 
-/* Executes exactly one instruction (lockstep, debuggers). Bus accesses happen at the local time. */
+/* Executes exactly one instruction (lockstep, debuggers), after taking a pending interrupt. Bus accesses happen at the
+ * local time. Nothing happens asleep, halted or stuck. */
 void cpu_single_step(struct cpu *cpu);
 
 /* pc, registers, CSRs and the last 16 control transfers, for a person. */
 void cpu_dump(const struct cpu *cpu, FILE *out);
 
-/* Loads an ELF32 RISC-V executable into `memory`. On success *entry and *tohost (0 if the symbol does not exist) are set.
- * Returns -1 with a one-line reason: not an ELF, wrong machine, class or type, segment outside the memory ("too
- * large: … bytes at …, memory has …"), truncated file. */
-MUST_USE int cpu_load_elf(const char *path, const struct cpu_memory *memory, uint32_t *entry, uint32_t *tohost,
-			  char *error, size_t error_size);
+/* What a program says of itself. Addresses of symbols are 0 if it has none. */
+struct cpu_program {
+	uint32_t entry, tohost, fromhost;
+};
+
+/* Loads an ELF32 RISC-V executable into `memory`, every loadable segment at its physical address. Returns -1 with a
+ * one-line reason, memory untouched: not an ELF, wrong machine, class or type, truncated file, segment outside the
+ * memories or overlapping another ("too large: … bytes at …, memory has …"), entry or symbol outside memory 0. */
+MUST_USE int cpu_load_elf(const char *path, const struct cpu_memory memory[CPU_MEMORIES],
+			  struct cpu_program *program, char *error, size_t error_size);
 
 #ifdef __cplusplus
 }

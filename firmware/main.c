@@ -1,0 +1,94 @@
+/* The event loop: look what waits, serve it, sleep when nothing does. */
+#include "firmware/card.h"
+
+#define EVENT(name) CSR_SYS_EVENTS_##name##_MASK
+
+static struct card the_card;
+
+int main(void);
+void trap_report(uint32_t cause, uint32_t pc, uint32_t value);
+
+/* From start.S: tells the card and stops. */
+void trap_report(uint32_t cause, uint32_t pc, uint32_t value)
+{
+	reg_write(CSR_SYS_TRAP_CAUSE_ADDR, cause);
+	reg_write(CSR_SYS_TRAP_PC_ADDR, pc);
+	reg_write(CSR_SYS_TRAP_VALUE_ADDR, value);
+	hal_panic(PANIC_TRAP);
+}
+
+static void requests_event(struct card *card)
+{
+	uint32_t record;
+	while ((record = reg_read(CSR_FETCH_RECORD_ADDR)) & CSR_FETCH_RECORD_VALID_MASK)
+		blk_request(card, record & CSR_FETCH_RECORD_SLOT_MASK);
+}
+
+static void jobs_event(struct card *card)
+{
+	uint32_t done;
+	while ((done = reg_read(CSR_MOVER_DONE_ADDR)) & CSR_MOVER_DONE_VALID_MASK)
+		blk_job_done(card, done & CSR_MOVER_DONE_SLOT_MASK);
+}
+
+static void mailbox_event(struct card *card)
+{
+	uint32_t message = reg_read(CSR_MAILBOX_RECEIVE_ADDR);
+	uint32_t reply = MAILBOX_ACK;
+	if (!(message & CSR_MAILBOX_RECEIVE_VALID_MASK))
+		return;
+	switch (message & CSR_MAILBOX_RECEIVE_CODE_MASK) {
+	case MAILBOX_RESIZE: card_capacity_changed(card); break;
+	case MAILBOX_FAIL: needs_reset(card); break;
+	default: reply = MAILBOX_NAK;
+	}
+	reg_write(CSR_MAILBOX_REPLY_ADDR, reply);
+}
+
+/* Everything that happens less than once per request. */
+static void rare_events(struct card *card, uint32_t events)
+{
+	if (events & EVENT(FUNCTION_RESET))
+		function_reset_event(card);
+	if (events & EVENT(STATUS))
+		status_event(card);
+	if (events & EVENT(QUEUE_RESET))
+		queue_reset_event(card);
+	if (events & EVENT(QUEUE_ENABLED))
+		queue_enabled_event(card);
+	if (events & EVENT(CONFIG_WRITE))
+		config_write_event(card);
+	if (events & EVENT(DMA_FAULT))
+		ring_fault_event(card);
+	if (events & EVENT(TIMER))
+		poll_event(card);
+	if (events & EVENT(MAILBOX))
+		mailbox_event(card);
+}
+
+int main(void)
+{
+	struct card *card = &the_card;
+	const uint32_t common = EVENT(RECORD) | EVENT(DONE) | EVENT(SERVICE) | EVENT(COPY);
+	card_init(card);
+	for (;;) {
+		uint32_t events = reg_read(CSR_SYS_EVENTS_ADDR);
+		/* Finished jobs first: they free slots, and their drivers have waited longest. */
+		if (events & EVENT(DONE))
+			jobs_event(card);
+		if (events & EVENT(RECORD))
+			requests_event(card);
+		if (events & EVENT(COPY))
+			ring_copy_event(card);
+		if (events & EVENT(SERVICE))
+			ring_service_event(card);
+		if (events & ~common)
+			rare_events(card, events);
+		if (card->rings_waiting)
+			rings_retry(card);
+		if (card->resetting_queues)
+			queue_resets_poll(card);
+		else if (events == 0 && !card->rings_waiting)
+			hal_wait();
+	}
+}

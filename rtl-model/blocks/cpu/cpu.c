@@ -1,0 +1,180 @@
+#include "rtl-model/blocks/cpu/state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct cycle_table cycle_table(const struct config *config)
+{
+	return (struct cycle_table){
+		.load_use = config->core.load_use_cycles,
+		.branch_taken = config->core.branch_taken_cycles,
+		.jump = config->core.jump_cycles,
+		.mul = config->core.mul_cycles,
+		.div = config->core.div_cycles,
+		.trap = config->core.trap_cycles,
+		.sram = config->core.sram_cycles,
+		.csr_read = config->core.csr_read_cycles,
+		.csr_write = config->core.csr_write_cycles,
+	};
+}
+
+struct cpu *cpu_create(const struct config *config, const struct cpu_bus *bus,
+		       const struct cpu_memory memory[CPU_MEMORIES])
+{
+	struct cpu *c = calloc(1, sizeof(*c));
+	if (!c)
+		return NULL;
+	for (size_t i = 0; i < CPU_MEMORIES; i++) {
+		ASSERT(memory[i].base % 4 == 0 && memory[i].bytes % 4 == 0);
+		c->memory[i] = memory[i];
+	}
+	if (bus)
+		c->bus = *bus;
+	c->cycle_table = cycle_table(config);
+	c->period_ps = config_period_ps(config->core.clock_mhz);
+	if (!code_init(&c->code, &memory[0])) {
+		free(c);
+		return NULL;
+	}
+	cpu_set_htif(c, 0, 0, NULL);
+	cpu_reset(c, 0, memory[0].base);
+	return c;
+}
+
+void cpu_free(struct cpu *c)
+{
+	if (c)
+		code_free(&c->code);
+	free(c);
+}
+
+void cpu_reset(struct cpu *c, uint64_t now_ps, uint32_t entry)
+{
+	uint32_t lines = c->machine.mip;
+	memset(c->r, 0, sizeof(c->r));
+	c->pc = entry & ~1u;
+	c->state = CPU_RUNNING;
+	c->machine = (struct machine){.mstatus = MSTATUS_MPP, .mip = lines};
+	code_forget(&c->code);
+	c->start_ps = now_ps;
+	c->cycles = c->asleep_cycles = c->instructions = c->woken_periods = 0;
+	c->traps = c->interrupts = c->bus_reads = c->bus_writes = c->bus_cycles = c->sram_accesses = 0;
+	c->transfers.count = 0;
+	c->htif.exit_code = 0;
+}
+
+uint64_t cpu_time_ps(const struct cpu *c)
+{
+	return c->start_ps + (c->cycles + c->asleep_cycles) * c->period_ps;
+}
+
+/* Clock edges from local time to the first one at or after `at_ps`. */
+static uint64_t periods_until(const struct cpu *c, uint64_t at_ps)
+{
+	uint64_t local_ps = cpu_time_ps(c);
+	return at_ps <= local_ps ? 0 : (at_ps - local_ps - 1) / c->period_ps + 1;
+}
+
+/* Executes for `cycles` cycles; returns as cpu_step. */
+static uint64_t run(struct cpu *c, uint32_t cycles)
+{
+	uint64_t end = c->cycles + cycles;
+	while (c->state == CPU_RUNNING && c->cycles < end) {
+		uint64_t stretch = end - c->cycles;
+		if (cpu_interruptible(c)) {
+			/* An instruction may only start at a time at which the lines are known. */
+			if (cpu_time_ps(c) >= c->known_ps)
+				return cpu_time_ps(c);
+			if (cpu_take_interrupt(c))
+				continue;
+			stretch = min_u64(stretch, periods_until(c, c->known_ps));
+		}
+		if (!cpu_execute(c, (uint32_t)stretch) && !cpu_execute_slow(c))
+			return cpu_time_ps(c);
+	}
+	return c->state == CPU_RUNNING ? cpu_time_ps(c) : TIME_NEVER_PS;
+}
+
+uint64_t cpu_step(struct cpu *c, uint64_t now_ps, uint64_t limit_ps)
+{
+	/* Lines are known before the next event; and at now_ps, or nothing would ever happen at the time of an event. */
+	c->now_ps = now_ps;
+	c->known_ps = max_u64(limit_ps, now_ps + 1);
+	return run(c, CPU_RUN_AHEAD_CYCLES);
+}
+
+void cpu_single_step(struct cpu *c)
+{
+	c->now_ps = c->known_ps = TIME_NEVER_PS;
+	if (c->state == CPU_RUNNING)
+		cpu_take_interrupt(c);
+	run(c, 1);
+}
+
+void cpu_set_interrupt(struct cpu *c, uint64_t now_ps, unsigned bit, bool level)
+{
+	ASSERT(bit < 32 && (INTERRUPTS >> bit & 1));
+	struct machine *m = &c->machine;
+	m->mip = level ? m->mip | 1u << bit : m->mip & ~(1u << bit);
+	if (c->state == CPU_ASLEEP && (m->mip & m->mie)) {
+		c->asleep_cycles += periods_until(c, now_ps);
+		c->woken_periods = c->cycles + c->asleep_cycles;
+		c->state = CPU_RUNNING;
+	}
+}
+
+enum cpu_state cpu_state(const struct cpu *c)
+{
+	return c->state;
+}
+
+void cpu_halt(struct cpu *c)
+{
+	c->state = CPU_HALTED;
+}
+
+uint32_t cpu_get_register(const struct cpu *c, unsigned index)
+{
+	ASSERT(index <= 32);
+	return index == 32 ? c->pc : c->r[index];
+}
+
+void cpu_set_register(struct cpu *c, unsigned index, uint32_t value)
+{
+	ASSERT(index <= 32);
+	if (index == 32)
+		c->pc = value & ~1u;
+	else if (index != 0)
+		c->r[index] = value;
+}
+
+bool cpu_get_csr(const struct cpu *c, unsigned number, uint32_t *value)
+{
+	return csr_read(c, number, value);
+}
+
+struct cpu_stats cpu_stats(const struct cpu *c, uint64_t now_ps)
+{
+	uint64_t elapsed = now_ps < c->start_ps ? 0 : (now_ps - c->start_ps) / c->period_ps;
+	struct cpu_stats stats = {
+		.cycles = c->cycles,
+		.asleep_cycles = c->asleep_cycles,
+		.instructions = c->instructions,
+		.traps = c->traps,
+		.interrupts = c->interrupts,
+		.bus_reads = c->bus_reads,
+		.bus_writes = c->bus_writes,
+		.bus_cycles = c->bus_cycles,
+		.sram_accesses = c->sram_accesses,
+	};
+	uint64_t local = c->cycles + c->asleep_cycles;
+	if (elapsed >= local && c->state != CPU_RUNNING) {
+		stats.asleep_cycles = elapsed - c->cycles;
+	} else {
+		/* The core has run ahead of now, or is about to go on: awake, except that a core which was woken between
+		 * two edges sleeps until the second. */
+		stats.asleep_cycles -= c->woken_periods > elapsed ? c->woken_periods - elapsed : 0;
+		stats.cycles = elapsed - stats.asleep_cycles;
+	}
+	return stats;
+}

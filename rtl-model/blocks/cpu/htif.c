@@ -1,0 +1,91 @@
+/* The host-target interface of bare RISC-V programs: two 64-bit words in memory, of which the program writes one. */
+#include "rtl-model/blocks/cpu/state.h"
+
+#include <errno.h>
+
+enum { SYSCALL_WRITE = 64 };
+
+/* Device and command in the upper half of tohost: byte 7 and byte 6. */
+#define CONSOLE_PUT_CHARACTER 0x01010000u
+
+static uint32_t check_word(const struct cpu *c, uint32_t address)
+{
+	if (address == 0)
+		return HTIF_NONE;
+	ASSERT(address % 4 == 0 && address - c->memory[0].base < c->memory[0].bytes);
+	return address;
+}
+
+void cpu_set_htif(struct cpu *c, uint32_t tohost, uint32_t fromhost, FILE *console)
+{
+	c->htif.tohost = check_word(c, tohost);
+	c->htif.fromhost = check_word(c, fromhost);
+	c->htif.console = console;
+}
+
+unsigned cpu_exit_code(const struct cpu *c)
+{
+	return c->htif.exit_code;
+}
+
+/* `bytes` bytes of memory at `address`, NULL if they are not all there. */
+static uint8_t *locate(const struct cpu *c, uint64_t address, uint64_t bytes)
+{
+	for (size_t i = 0; i < CPU_MEMORIES; i++) {
+		const struct cpu_memory *m = &c->memory[i];
+		uint64_t offset = address - m->base;
+		if (address >= m->base && offset <= m->bytes && bytes <= m->bytes - offset)
+			return m->data + offset;
+	}
+	return NULL;
+}
+
+static int64_t write_console(struct cpu *c, uint64_t file, uint64_t address, uint64_t bytes)
+{
+	if (file != 1 && file != 2)
+		return -EBADF;
+	const uint8_t *text = locate(c, address, bytes);
+	if (!text)
+		return -EFAULT;
+	if (c->htif.console)
+		fwrite(text, 1, bytes, c->htif.console);
+	return (int64_t)bytes;
+}
+
+static void system_call(struct cpu *c, uint32_t address)
+{
+	uint8_t *words = locate(c, address, 64);
+	if (!words)
+		return; /* nowhere to put an error; the acknowledgement alone must do */
+	int64_t result = -ENOSYS;
+	if (load_le64(words) == SYSCALL_WRITE)
+		result = write_console(c, load_le64(words + 8), load_le64(words + 16), load_le64(words + 24));
+	store_le64(words, (uint64_t)result);
+}
+
+static void acknowledge(struct cpu *c, uint64_t answer)
+{
+	uint8_t *tohost = locate(c, c->htif.tohost, 8);
+	uint8_t *fromhost = c->htif.fromhost == HTIF_NONE ? NULL : locate(c, c->htif.fromhost, 8);
+	if (tohost)
+		store_le64(tohost, 0);
+	if (fromhost)
+		store_le64(fromhost, answer);
+}
+
+void htif_serve(struct cpu *c)
+{
+	uint32_t low = load_le32(locate(c, c->htif.tohost, 4));
+	const uint8_t *next = locate(c, (uint64_t)c->htif.tohost + 4, 4);
+	if (next && load_le32(next) == CONSOLE_PUT_CHARACTER) {
+		if (c->htif.console)
+			fputc((int)(low & 0xff), c->htif.console);
+		acknowledge(c, (uint64_t)CONSOLE_PUT_CHARACTER << 32 | 0x100 | (low & 0xff));
+	} else if (low & 1) {
+		c->htif.exit_code = low >> 1;
+		c->state = CPU_HALTED;
+	} else if (low) {
+		system_call(c, low);
+		acknowledge(c, 1);
+	}
+}

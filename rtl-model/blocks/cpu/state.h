@@ -1,0 +1,107 @@
+/* The core's state and what its source files share. Private to blocks/cpu. */
+#ifndef KICKSTAND_BLOCKS_CPU_STATE_H
+#define KICKSTAND_BLOCKS_CPU_STATE_H
+
+#include "rtl-model/blocks/cpu/code.h"
+#include "rtl-model/blocks/cpu/cpu.h"
+
+struct transfer {
+	uint32_t from, to;
+};
+
+/* The last control transfers, for cpu_dump. */
+enum { TRANSFERS = 16 };
+struct transfers {
+	uint64_t count; /* transfer n stands at ring[n % TRANSFERS] */
+	struct transfer ring[TRANSFERS];
+};
+
+static inline void transfers_add(struct transfers *t, uint32_t from, uint32_t to)
+{
+	t->ring[t->count++ % TRANSFERS] = (struct transfer){from, to};
+}
+
+/* Machine-mode CSRs that are not constant. mcycle = cycles + mcycle_offset, so that a write does not disturb the
+ * clock; minstret likewise. */
+struct machine {
+	uint32_t mstatus, mie, mip, mtvec, mscratch, mepc, mcause, mtval;
+	uint64_t mcycle_offset, minstret_offset;
+};
+
+/* Odd, so that no word has this address: there is no tohost or fromhost. */
+#define HTIF_NONE 1u
+
+struct htif {
+	uint32_t tohost, fromhost;
+	FILE *console;
+	unsigned exit_code;
+};
+
+struct cpu {
+	uint32_t r[REG_COUNT]; /* r[0] stays 0 */
+	uint32_t pc;
+	enum cpu_state state;
+	struct machine machine;
+	struct cpu_memory memory[CPU_MEMORIES];
+	struct cpu_bus bus;
+	struct code code;
+	struct cycle_table cycle_table;
+
+	/* Local time is start_ps + (cycles + asleep_cycles) * period_ps. */
+	uint64_t start_ps, period_ps;
+	uint64_t cycles, asleep_cycles, instructions;
+	uint64_t woken_periods; /* cycles + asleep_cycles when the last wfi ended */
+	/* Of the present cpu_step: bus accesses happen up to now_ps, interrupt lines are known before known_ps. */
+	uint64_t now_ps, known_ps;
+
+	uint64_t traps, interrupts, bus_reads, bus_writes, bus_cycles, sram_accesses;
+	struct transfers transfers;
+	struct htif htif;
+};
+
+/* execute.c: runs from c->pc for `cycles` cycles, 0 < cycles <= EXECUTE_CYCLES_MAX, finishing the instruction during
+ * which they end. False if it stopped earlier, before an instruction that cpu_execute_slow must carry out. */
+enum { EXECUTE_CYCLES_MAX = 0xf000 };
+bool cpu_execute(struct cpu *c, uint32_t cycles);
+
+/* slow.c: carries out the instruction at c->pc, which may be a trap. False, nothing having changed, if it
+ * has to wait until simulated time has come as far as local time. */
+bool cpu_execute_slow(struct cpu *c);
+
+/* trap.c */
+enum cause {
+	CAUSE_FETCH_FAULT = 1,
+	CAUSE_ILLEGAL = 2,
+	CAUSE_BREAKPOINT = 3,
+	CAUSE_LOAD_MISALIGNED = 4,
+	CAUSE_LOAD_FAULT = 5,
+	CAUSE_STORE_MISALIGNED = 6,
+	CAUSE_STORE_FAULT = 7,
+	CAUSE_ECALL_M = 11,
+};
+/* The instruction at c->pc traps instead of retiring. */
+void cpu_exception(struct cpu *c, enum cause cause, uint32_t tval);
+/* Takes the pending interrupt of highest priority. False if none is pending and enabled. */
+bool cpu_take_interrupt(struct cpu *c);
+/* Whether the level of an interrupt line matters to what is executed next. */
+bool cpu_interruptible(const struct cpu *c);
+/* What mret does to pc and mstatus. */
+void cpu_leave_trap(struct cpu *c);
+
+/* csr.c: false if the CSR does not exist. A write to what is read-only has no effect here. */
+enum { CSR_MIP = 0x344 };
+bool csr_read(const struct cpu *c, unsigned number, uint32_t *value);
+void csr_write(struct cpu *c, unsigned number, uint32_t value);
+/* For dumps: calls `each` for every machine CSR. */
+void csr_each(const struct cpu *c, void (*each)(void *ctx, const char *name, uint32_t value), void *ctx);
+
+/* htif.c: serves what the program has just written to tohost. */
+void htif_serve(struct cpu *c);
+
+/* Fields of mstatus, and the interrupt lines there are (privileged ISA §3.1.6, §3.1.9). */
+#define MSTATUS_MIE  0x00000008u
+#define MSTATUS_MPIE 0x00000080u
+#define MSTATUS_MPP  0x00001800u
+#define INTERRUPTS   0x00000888u
+
+#endif

@@ -1,0 +1,82 @@
+/* The MSI-X generator: table, pending bits, masks, and moderation of queue interrupts (PCIe 6.0 §6.1.4, §7.7.2).
+ *
+ * An event for an unmasked vector becomes one 4-byte memory write to the address in its table entry, through the DMA
+ * engine and so behind everything the card has written before (INT-011). Masked events set the pending bit and
+ * are sent once on unmask (INT-005). Moderation holds events of queue vectors back for `holdoff` after the last
+ * message of that vector, or until `threshold` of them have come together.
+ *
+ * With Bus Master Enable clear the messages wait in the DMA engine and are sent when it is set again. */
+#ifndef KICKSTAND_BLOCKS_MSIX_MSIX_H
+#define KICKSTAND_BLOCKS_MSIX_MSIX_H
+
+#include "csr.h"
+#include "pcie/cfg_space.h"
+#include "rtl-model/blocks/dma/dma.h"
+#include "rtl-model/config.h"
+#include "rtl-model/fifo.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MSIX_VECTORS_MAX 2048u
+#define MSIX_ENTRY_BYTES 16u
+
+struct msix_stats {
+	uint64_t events;     /* asked for by the card */
+	uint64_t sent;       /* messages */
+	uint64_t coalesced;  /* events merged into a message held back by moderation */
+	uint64_t masked;     /* events that found their vector or the function masked */
+	uint64_t disabled;   /* events while MSI-X was off */
+};
+
+struct msix;
+
+struct msix_ports {
+	const struct waker *self;
+	const struct cfg_control *control; /* enable and function mask as they are now */
+	struct dma_request_fifo *dma;      /* channel DMA_MSIX */
+	/* The message of `vector` has been handed to the DMA engine; for stage stamps. May be NULL. */
+	void (*sent)(void *ctx, uint64_t now_ps, unsigned vector);
+	void *ctx;
+};
+
+/* Vector count of this configuration: msix.vectors, or one per queue and one for configuration changes. */
+unsigned msix_vector_count(const struct config *config);
+
+/* Where table and pending bits stand in BAR 1, and how large that BAR is. The table is at 0. */
+uint32_t msix_pba_offset(unsigned vectors);
+uint32_t msix_bar_bytes(unsigned vectors);
+
+struct msix *msix_create(const struct config *config, const struct msix_ports *ports);
+void msix_free(struct msix *msix);
+
+/* Function-level or link reset: every entry masked and 0, nothing pending (INT-003). */
+void msix_reset(struct msix *msix);
+
+/* Virtio reset: held back and pending events are dropped, the table stays (virtio 1.4 §2.4.2, RST-013). */
+void msix_drop_events(struct msix *msix);
+
+/* An interrupt is wanted on `vector` (< vector count). `moderated`: queue interrupts. */
+void msix_event(struct msix *msix, uint64_t now_ps, unsigned vector, bool moderated);
+
+uint64_t msix_step(struct msix *msix, uint64_t now_ps);
+
+/* Enable or function mask has changed: pending vectors may be free to go. */
+void msix_control_changed(struct msix *msix, uint64_t now_ps);
+
+/* One DW of BAR 1 at `offset` (DW aligned), any byte enables (INT-002, ACC-004, ACC-007). */
+uint32_t msix_bar_read32(const struct msix *msix, uint32_t offset);
+void msix_bar_write32(struct msix *msix, uint64_t now_ps, uint32_t offset, uint32_t data, uint8_t be);
+
+bool msix_csr_read(struct msix *msix, uint64_t now_ps, uint32_t offset, uint32_t *value);
+bool msix_csr_write(struct msix *msix, uint64_t now_ps, uint32_t offset, uint32_t value);
+
+/* Vectors with an event held back, masked or not yet handed over. */
+unsigned msix_waiting(const struct msix *msix);
+const struct msix_stats *msix_stats(const struct msix *msix);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

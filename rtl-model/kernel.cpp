@@ -1,0 +1,255 @@
+#define SC_INCLUDE_DYNAMIC_PROCESSES
+#include "rtl-model/kernel.h"
+
+#include <systemc>
+
+#include <cstdlib>
+#include <deque>
+#include <vector>
+
+using namespace sc_core;
+
+// libsystemc.so refers to the entry point of programs that leave main() to it; ours do not.
+int sc_main(int, char **)
+{
+	return 0;
+}
+
+namespace
+{
+
+// SystemC announces itself on standard output, where our report goes.
+struct quiet_banner {
+	quiet_banner() { setenv("SC_COPYRIGHT_MESSAGE", "DISABLE", 1); }
+} quiet;
+
+sc_time time_of(uint64_t ps)
+{
+	return sc_time::from_value(ps);
+}
+
+uint64_t systemc_now_ps()
+{
+	return sc_time_stamp().value();
+}
+
+// When SystemC itself has something to do next: a thread to wake, a clock edge of Verilated RTL.
+uint64_t systemc_next_ps()
+{
+	sc_time delay = sc_time_to_pending_activity(sc_get_curr_simcontext());
+	return delay == sc_max_time() - sc_time_stamp() ? TIME_NEVER_PS : systemc_now_ps() + delay.value();
+}
+
+} // namespace
+
+struct kernel_process {
+	std::string name;
+	kernel_step_fn *step;
+	void *ctx;
+	size_t index;
+};
+
+namespace
+{
+
+// Runs the processes. SystemC sees one method with one event, notified for the earliest time any process wants; inside,
+// processes are called in order of their times, and at equal times in order of creation.
+//
+// As long as SystemC has nothing else to do before a process is due, time goes on inside the method, without the
+// round through SystemC's event queue: four fifths of all events are of that kind, and they cost a fifth of the price.
+struct scheduler : sc_module {
+	SC_HAS_PROCESS(scheduler);
+
+	explicit scheduler(sc_module_name module_name) : sc_module(module_name)
+	{
+		SC_METHOD(run);
+		sensitive << event;
+		dont_initialize();
+	}
+
+	size_t earliest() const
+	{
+		size_t best = 0;
+		for (size_t i = 1; i < due_ps.size(); i++)
+			if (due_ps[i] < due_ps[best])
+				best = i;
+		return best;
+	}
+
+	uint64_t next_due_ps() const { return due_ps.empty() ? TIME_NEVER_PS : due_ps[earliest()]; }
+
+	void run()
+	{
+		running = true;
+		armed_ps = TIME_NEVER_PS;
+		now_ps = systemc_now_ps();
+		limit_ps = systemc_next_ps();
+		while (!stopping) {
+			size_t index = earliest();
+			uint64_t at_ps = due_ps[index];
+			if (at_ps > now_ps) {
+				if (at_ps >= limit_ps || at_ps > until_ps)
+					break;
+				now_ps = at_ps;
+			}
+			due_ps[index] = TIME_NEVER_PS;
+			events++;
+			wake(index, processes[index].step(processes[index].ctx, now_ps));
+		}
+		running = false;
+		arm();
+	}
+
+	void wake(size_t index, uint64_t at_ps)
+	{
+		if (at_ps >= due_ps[index])
+			return;
+		due_ps[index] = at_ps;
+		if (!running)
+			arm();
+	}
+
+	void arm()
+	{
+		uint64_t at_ps = next_due_ps();
+		if (at_ps >= armed_ps)
+			return;
+		armed_ps = at_ps;
+		notify(event, at_ps);
+	}
+
+	void notify(sc_event &target, uint64_t at_ps)
+	{
+		uint64_t systemc_ps = systemc_now_ps();
+		if (at_ps < now())
+			at_ps = now();
+		if (at_ps <= systemc_ps)
+			target.notify(SC_ZERO_TIME);
+		else
+			target.notify(time_of(at_ps - systemc_ps));
+		if (at_ps < limit_ps)
+			limit_ps = at_ps;
+	}
+
+	uint64_t now() const
+	{
+		uint64_t systemc_ps = systemc_now_ps();
+		return now_ps > systemc_ps ? now_ps : systemc_ps;
+	}
+
+	sc_event event;
+	std::deque<kernel_process> processes;
+	std::vector<uint64_t> due_ps;
+	uint64_t now_ps = 0;                 // of the process that runs; may be ahead of SystemC
+	uint64_t limit_ps = 0;               // SystemC has something to do then
+	uint64_t armed_ps = TIME_NEVER_PS;   // event is notified for then
+	uint64_t until_ps = TIME_NEVER_PS;   // end of the present kernel_run
+	uint64_t events = 0;
+	bool running = false, stopping = false;
+};
+
+// SystemC's kernel is one per process, and so is this part of it.
+scheduler &the_scheduler()
+{
+	static scheduler instance("kernel");
+	return instance;
+}
+
+} // namespace
+
+struct kernel_event {
+	sc_event event;
+};
+
+uint64_t kernel_now_ps(void)
+{
+	return the_scheduler().now();
+}
+
+uint64_t kernel_next_ps(void)
+{
+	scheduler &s = the_scheduler();
+	uint64_t due_ps = s.next_due_ps();
+	uint64_t systemc_ps = s.running ? s.limit_ps : systemc_next_ps();
+	return due_ps < systemc_ps ? due_ps : systemc_ps;
+}
+
+void kernel_run(uint64_t until_ps)
+{
+	scheduler &s = the_scheduler();
+	uint64_t systemc_ps = systemc_now_ps();
+	if (until_ps < s.now())
+		return;
+	s.until_ps = until_ps;
+	s.stopping = false;
+	s.armed_ps = TIME_NEVER_PS; // a stop may have left it behind
+	s.arm();
+	sc_time span = until_ps == TIME_NEVER_PS ? sc_max_time() - sc_time_stamp() : time_of(until_ps - systemc_ps);
+	sc_start(span, SC_EXIT_ON_STARVATION);
+}
+
+void kernel_stop(void)
+{
+	the_scheduler().stopping = true;
+	sc_pause();
+}
+
+uint64_t kernel_events(void)
+{
+	return the_scheduler().events;
+}
+
+struct kernel_process *kernel_process_create(const char *name, kernel_step_fn *step, void *ctx)
+{
+	scheduler &s = the_scheduler();
+	s.processes.push_back(kernel_process{name, step, ctx, s.processes.size()});
+	s.due_ps.push_back(TIME_NEVER_PS);
+	return &s.processes.back();
+}
+
+void kernel_process_wake(struct kernel_process *process, uint64_t at_ps)
+{
+	the_scheduler().wake(process->index, at_ps);
+}
+
+void kernel_thread_spawn(const char *name, kernel_thread_fn *fn, void *arg)
+{
+	sc_spawn_options options;
+	options.set_stack_size(256 * 1024);
+	sc_spawn([fn, arg] { fn(arg); }, name, &options);
+}
+
+void kernel_wait_ps(uint64_t delay_ps)
+{
+	the_scheduler().events++;
+	wait(time_of(delay_ps));
+}
+
+struct kernel_event *kernel_event_create(void)
+{
+	return new kernel_event;
+}
+
+void kernel_event_free(struct kernel_event *event)
+{
+	delete event;
+}
+
+void kernel_event_notify(struct kernel_event *event, uint64_t at_ps)
+{
+	the_scheduler().notify(event->event, at_ps);
+}
+
+void kernel_event_wait(struct kernel_event *event)
+{
+	the_scheduler().events++;
+	wait(event->event);
+}
+
+void kernel_event_wait_until(struct kernel_event *event, uint64_t until_ps)
+{
+	uint64_t now_ps = kernel_now_ps();
+	the_scheduler().events++;
+	if (until_ps > now_ps)
+		wait(time_of(until_ps - now_ps), event->event);
+}
