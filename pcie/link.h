@@ -41,23 +41,23 @@ struct link_credits {
 };
 
 struct link_config {
-	unsigned generation;       /* 1..5 */
-	unsigned lanes;            /* 1, 2, 4, 8, 16 */
-	uint64_t propagation_ps;   /* last bit sent to TLP visible at the receiver: wire, PHY and pipeline */
-	unsigned ack_interval;     /* TLPs received per Ack DLLP sent back */
-	unsigned fc_interval;      /* TLPs freed, of one class, per UpdateFC DLLP sent back; fewer if the
+	unsigned generation;     /* 1..5 */
+	unsigned lanes;          /* 1, 2, 4, 8, 16 */
+	uint64_t propagation_ps; /* last bit sent to TLP visible at the receiver: wire, PHY and pipeline */
+	unsigned ack_interval;   /* TLPs received per Ack DLLP sent back */
+	unsigned fc_interval;    /* TLPs freed, of one class, per UpdateFC DLLP sent back; fewer if the
 				    * sender could run out of credits for a largest TLP */
-	uint64_t drain_ps;         /* arrival to the receiver's buffer being free again: credits go back
+	uint64_t drain_ps;       /* arrival to the receiver's buffer being free again: credits go back
 				    * by themselves, also for dropped TLPs (FC-016) and for receivers
 				    * that look at them later */
-	uint64_t fc_latency_ps;    /* buffer freed to UpdateFC leaving the receiver */
-	uint32_t error_ppm;        /* chance that a TLP's LCRC arrives bad, in parts per million, < 1000000 */
-	uint64_t seed;             /* of the errors */
+	uint64_t fc_latency_ps;  /* buffer freed to UpdateFC leaving the receiver */
+	uint32_t error_ppm;      /* chance that a TLP's LCRC arrives bad, in parts per million, < 1000000 */
+	uint64_t seed;           /* of the errors */
 };
 
 /* Wire bytes per TLP besides its own (framing, sequence number, LCRC) and per DLLP, PERF-001. */
 #define LINK_TLP_OVERHEAD_BYTES 8u
-#define LINK_DLLP_BYTES 8u
+#define LINK_DLLP_BYTES         8u
 
 /* Lane rate after line coding and skip ordered sets, as bytes = ps * num / den. */
 struct link_rate {
@@ -67,13 +67,13 @@ struct link_rate {
 /* Of what has started on the lanes of this direction, DLLPs of the other direction's receiver included. */
 struct link_stats {
 	uint64_t tlps[TLP_TYPE_COUNT]; /* those of undefined Fmt/Type are in no row */
-	uint64_t tlp_bytes;     /* header + payload + digest */
+	uint64_t tlp_bytes;            /* header + payload + digest */
 	uint64_t payload_bytes;
-	uint64_t wire_bytes;    /* tlp_bytes + framing of every TLP, replays included */
+	uint64_t wire_bytes; /* tlp_bytes + framing of every TLP, replays included */
 	uint64_t dllps;
 	uint64_t dllp_bytes;
-	uint64_t busy_ps;       /* time the lanes carried TLPs or DLLPs */
-	uint64_t replays;       /* TLPs sent again */
+	uint64_t busy_ps;                          /* time the lanes carried TLPs or DLLPs */
+	uint64_t replays;                          /* TLPs sent again */
 	uint64_t stall_credit_ps[TLP_CLASS_COUNT]; /* time a ready TLP waited for credits only: lanes idle */
 };
 

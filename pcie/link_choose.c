@@ -50,7 +50,9 @@ static uint64_t credits_ps(const struct link_class *c, const struct link_tlp *t)
 	return at_ps;
 }
 
-uint64_t link_class_start_ps(const struct link_dir *dir, enum tlp_class class_)
+/* When the first TLP of a class can start: TIME_NEVER_PS if its queue is empty, it has to wait for a posted TLP,
+ * or the credits it needs are not on their way. */
+static uint64_t class_start_ps(const struct link_dir *dir, enum tlp_class class_)
 {
 	const struct link_class *c = &dir->classes[class_];
 	if (link_ring_empty(&c->queue))
@@ -66,7 +68,7 @@ static void plan_tlp(struct link_dir *dir, struct link_plan *plan)
 {
 	const struct link_tlp *best = NULL;
 	for (unsigned i = 0; i < TLP_CLASS_COUNT; i++) {
-		uint64_t start_ps = link_class_start_ps(dir, (enum tlp_class)i);
+		uint64_t start_ps = class_start_ps(dir, (enum tlp_class)i);
 		if (start_ps == TIME_NEVER_PS || start_ps > plan->start_ps)
 			continue;
 		const struct link_tlp *t = first_of(&dir->classes[i]);

@@ -20,16 +20,16 @@
 
 struct link_tlp {
 	uint64_t ready_ps;
-	uint64_t arrive_ps;   /* valid once settled */
-	uint64_t order;       /* how many TLPs were pushed before it */
-	uint64_t position;    /* of its bytes in the arena */
-	uint64_t class_end;   /* wire bytes of its class that have started when it has: lower bound */
-	uint64_t posted_end;  /* the same of the posted class: what has to go before it; 0 if nothing has to */
+	uint64_t arrive_ps;  /* valid once settled */
+	uint64_t order;      /* how many TLPs were pushed before it */
+	uint64_t position;   /* of its bytes in the arena */
+	uint64_t class_end;  /* wire bytes of its class that have started when it has: lower bound */
+	uint64_t posted_end; /* the same of the posted class: what has to go before it; 0 if nothing has to */
 	uint32_t size;
-	uint16_t data;        /* credits it takes, 0 where they are infinite */
+	uint16_t data; /* credits it takes, 0 where they are infinite */
 	uint8_t headers;
-	uint8_t class_;       /* enum tlp_class */
-	uint16_t id;          /* Requester ID of a request, Completer ID of a completion */
+	uint8_t class_; /* enum tlp_class */
+	uint16_t id;    /* Requester ID of a request, Completer ID of a completion */
 	bool relaxed, ido;
 	bool urgent;
 };
@@ -76,11 +76,11 @@ struct link_dir {
 	struct link_class classes[TLP_CLASS_COUNT];
 	struct link_arena arena;
 	uint64_t pushes;
-	uint64_t queued_bytes;   /* wire bytes in the three queues */
-	struct link_ring sent;   /* struct link_tlp in sequence-number order, until popped */
-	uint64_t settled;        /* sent index: the receiver took all TLPs before it */
-	uint64_t replay_next;    /* sent index of the next TLP to replay; sent.tail = none */
-	uint64_t nak_ps;         /* arrival of a Nak at the sender, TIME_NEVER_PS = none on its way */
+	uint64_t queued_bytes; /* wire bytes in the three queues */
+	struct link_ring sent; /* struct link_tlp in sequence-number order, until popped */
+	uint64_t settled;      /* sent index: the receiver took all TLPs before it */
+	uint64_t replay_next;  /* sent index of the next TLP to replay; sent.tail = none */
+	uint64_t nak_ps;       /* arrival of a Nak at the sender, TIME_NEVER_PS = none on its way */
 	struct rng errors;
 	struct link_plan plan;
 	bool plan_valid;
@@ -92,10 +92,10 @@ struct link_dir {
 	uint64_t hold_until_ps;         /* link_hold_credits */
 
 	/* Questions and answers */
-	uint64_t asked_ps;       /* everything that starts by then is decided */
-	uint64_t wake_ps;        /* the receiver will ask by then */
-	uint64_t sent_urgent;    /* no urgent TLP has a smaller sent index */
-	uint64_t popped;         /* position of the TLP last popped, UINT64_MAX = none */
+	uint64_t asked_ps;    /* everything that starts by then is decided */
+	uint64_t wake_ps;     /* the receiver will ask by then */
+	uint64_t sent_urgent; /* no urgent TLP has a smaller sent index */
+	uint64_t popped;      /* position of the TLP last popped, UINT64_MAX = none */
 
 	uint64_t stalls_until_ps; /* stats.stall_credit_ps is complete up to here */
 	struct link_stats stats;
@@ -136,11 +136,8 @@ void link_run_until(struct link_dir *dir, uint64_t now_ps);
 
 const struct link_plan *link_plan(struct link_dir *dir);
 
-/* When the first TLP of a class can start: TIME_NEVER_PS if its queue is empty, it has to wait for a posted
- * TLP, or the credits it needs are not on their way. */
-uint64_t link_class_start_ps(const struct link_dir *dir, enum tlp_class class_);
-
-/* A lower bound of the same for a time when credits may be neither there nor on their way. */
+/* A lower bound of the start of a class's first TLP, and so of all its TLPs; TIME_NEVER_PS if its queue is
+ * empty. */
 uint64_t link_class_bound_ps(const struct link_dir *dir, enum tlp_class class_, uint64_t now_ps);
 
 /* A lower bound of the arrival of a queued TLP. */

@@ -344,8 +344,10 @@ static bool create_link(struct device *device)
 	};
 	const struct link_receiver to_host = { .ctx = device, .wake = wake_host, .urgent = host_urgent };
 	const struct link_receiver to_card = { .ctx = device, .wake = wake_endpoint };
+	struct link_config down = link;
+	down.seed++; /* errors of the two directions have nothing to do with each other */
 	device->up = link_dir_create(&link, &credits, &to_host);
-	device->down = link_dir_create(&link, &credits, &to_card);
+	device->down = link_dir_create(&down, &credits, &to_card);
 	if (!device->up || !device->down)
 		return false;
 	link_dir_pair(device->up, device->down);

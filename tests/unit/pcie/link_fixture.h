@@ -90,6 +90,13 @@ static inline unsigned count_pops(struct link_dir *dir, uint64_t now_ps)
 	return n;
 }
 
+/* A receiver's `urgent`: writes into memory need nobody. */
+static inline bool posted_is_lazy(void *ctx, const uint8_t *wire, size_t size)
+{
+	(void)ctx, (void)size;
+	return tlp_wire_class(wire) != TLP_POSTED;
+}
+
 /* Time of `bytes` on the lanes as a fraction, straight from the definition: 8 bits a byte, GT/s per lane times
  * line coding, 4 of 1538 bytes for skip ordered sets. */
 struct exact_ps {

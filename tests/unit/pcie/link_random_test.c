@@ -216,7 +216,8 @@ static void run(struct world *w, enum polling polling)
 		assert_int_equal(link_next_ps(dir[i], now_ps + PS_PER_S), TIME_NEVER_PS);
 		assert_int_equal(link_backlog_bytes(dir[i], now_ps + PS_PER_S), 0);
 		if (polling == WHEN_WOKEN) { /* no polling loops: 1.4 wakes for an urgent TLP on average */
-			unsigned per_tlp = w->side[0].config.error_ppm || w->side[1].config.error_ppm ? 20 : 2;
+			unsigned per_tlp =
+				w->side[0].config.error_ppm || w->side[1].config.error_ppm ? 20 : 2;
 			assert_true(r[i].wakes < per_tlp * TLPS);
 		}
 	}

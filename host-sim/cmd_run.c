@@ -1,0 +1,176 @@
+#include "host-sim/commands.h"
+#include "host-sim/options.h"
+#include "host-sim/report.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* What runs without --job: the load the project's speed figures are given for. */
+static const char default_job[] = "[randread]\n"
+				  "rw=randread\n"
+				  "bs=4k\n"
+				  "iodepth=32\n"
+				  "norandommap\n"
+				  "io_size=400m\n";
+static const char default_disk[] = "ram:64M";
+
+struct arguments {
+	struct config config;
+	const char *job, *disk, *json, *trace, *firmware;
+	bool verbose, quiet;
+};
+
+static void usage(FILE *out)
+{
+	fputs("usage: kickstand run [OPTION]...\n\n"
+	      "Simulates a guest that finds the card behind its root port, brings up virtio-blk and does the I/O of a fio\n"
+	      "job, checks all data, and reports.\n\n"
+	      "  --job FILE              fio job file; without it 4 KiB random reads at queue depth 32\n"
+	      "  --disk SPEC             ram:SIZE, null:SIZE, nbd:URI or a raw image file (default ram:64M)\n"
+	      "  --config FILE           INI file of configuration keys\n"
+	      "  --set SECTION.KEY=VALUE one key, may be repeated; `kickstand config` lists them\n"
+	      "  --seed N                the same as --set sim.seed=N\n"
+	      "  --json FILE             results for machines, - for standard output (then no report)\n"
+	      "  --trace FILE            timeline for Perfetto or chrome://tracing\n"
+	      "  --firmware ELF          another firmware than the one built with the program\n"
+	      "  --verbose               firmware console and notes on standard error\n"
+	      "  --help                  this text\n\n"
+	      "Exit status: 0 all I/O done and verified, 1 I/O or verification errors, 2 usage or configuration error,\n"
+	      "3 simulation error (deadlock, firmware trap, watchdog), with a state dump.\n",
+	      out);
+}
+
+static int complain(const char *reason)
+{
+	fprintf(stderr, "kickstand run: %s\n", reason);
+	return EXIT_USAGE;
+}
+
+/* Returns -1 to go on, else the exit status. */
+static int parse_arguments(struct arguments *arguments, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "config", required_argument, NULL, 'c' },   { "set", required_argument, NULL, 's' },
+		{ "job", required_argument, NULL, 'j' },      { "disk", required_argument, NULL, 'd' },
+		{ "seed", required_argument, NULL, 'S' },     { "json", required_argument, NULL, 'J' },
+		{ "trace", required_argument, NULL, 't' },    
+		{ "firmware", required_argument, NULL, 'f' }, { "verbose", no_argument, NULL, 'v' },
+		{ "help", no_argument, NULL, 'h' },	      { 0 },
+	};
+	char text[400], error[400];
+	int option;
+	config_defaults(&arguments->config);
+	optind = 1;
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (option) {
+		case 'c':
+		case 's':
+			if (option_config(&arguments->config, option == 'c', optarg, error, sizeof(error)) != 0)
+				return complain(error);
+			break;
+		case 'S':
+			snprintf(text, sizeof(text), "sim.seed=%s", optarg);
+			if (config_set(&arguments->config, text, error, sizeof(error)) != 0) {
+				snprintf(text, sizeof(text), "--seed: '%s' is not a number", optarg);
+				return complain(text);
+			}
+			break;
+		case 'j': arguments->job = optarg; break;
+		case 'd': arguments->disk = optarg; break;
+		case 'J': arguments->json = optarg; break;
+		case 't': arguments->trace = optarg; break;
+		case 'f': arguments->firmware = optarg; break;
+		case 'v': arguments->verbose = true; break;
+		case 'h': usage(stdout); return EXIT_OK;
+		default: return EXIT_USAGE; /* getopt has said what is wrong */
+		}
+	}
+	if (optind < argc) {
+		snprintf(text, sizeof(text), "unexpected argument '%s'; `kickstand run --help` lists the options",
+			 argv[optind]);
+		return complain(text);
+	}
+	return -1;
+}
+
+static void log_line(void *ctx, const char *line)
+{
+	(void)ctx;
+	fprintf(stderr, "%10.3f us  %s\n", (double)kernel_now_ps() / (double)PS_PER_US, line);
+}
+
+static int finish(struct run *run, const struct arguments *arguments)
+{
+	char error[400];
+	if (run->outcome == RUN_REFUSED)
+		return complain(run->error);
+	if (run->outcome == RUN_FAILED) {
+		fflush(stdout);
+		fprintf(stderr, "kickstand run: %s\n", run->error);
+		run_dump(run, stderr);
+		return EXIT_SIMULATION;
+	}
+	if (!arguments->json || strcmp(arguments->json, "-") != 0)
+		report_print(run, stdout);
+	if (arguments->json && results_write(run, arguments->json, error, sizeof(error)) != 0)
+		return complain(error);
+	return run->io_errors ? EXIT_IO : EXIT_OK;
+}
+
+static int execute(const struct arguments *arguments, const struct fio_jobs *jobs, struct store *store)
+{
+	char firmware[4096], error[400];
+	struct run *run = malloc(sizeof(*run)); /* histograms make it large */
+	struct trace *trace = NULL;
+	if (!run)
+		return complain("out of memory");
+	program_file("firmware/firmware.elf", firmware, sizeof(firmware));
+	if (arguments->trace && !(trace = trace_open(arguments->trace, error, sizeof(error)))) {
+		free(run);
+		return complain(error);
+	}
+	const struct run_options options = {
+		.config = &arguments->config,
+		.jobs = jobs,
+		.store = store,
+		.firmware_path = arguments->firmware ? arguments->firmware : firmware,
+		.trace = trace,
+		.progress = isatty(STDERR_FILENO),
+		.log = arguments->verbose ? log_line : NULL,
+	};
+	run_execute(run, &options);
+	int status = finish(run, arguments);
+	if (trace && trace_close(trace, error, sizeof(error)) != 0)
+		status = complain(error);
+	run_destroy(run);
+	free(run);
+	return status;
+}
+
+int cmd_run(int argc, char **argv)
+{
+	struct arguments arguments = { .disk = default_disk };
+	struct fio_jobs jobs;
+	char error[400];
+	int status = parse_arguments(&arguments, argc, argv);
+	if (status >= 0)
+		return status;
+	if (config_check(&arguments.config, error, sizeof(error)) != 0)
+		return complain(error);
+	int bad = arguments.job ? fio_jobs_load(&jobs, arguments.job, error, sizeof(error)) :
+				  fio_jobs_parse(&jobs, default_job, "built-in job", error, sizeof(error));
+	if (bad)
+		return complain(error);
+	if (arguments.verbose)
+		for (unsigned i = 0; i < jobs.notes; i++)
+			fprintf(stderr, "%s\n", jobs.note[i]);
+	struct store *store = store_open(arguments.disk, arguments.config.device.read_only, arguments.config.sim.seed,
+					 error, sizeof(error));
+	status = store ? execute(&arguments, &jobs, store) : complain(error);
+	store_close(store);
+	fio_jobs_free(&jobs);
+	return status;
+}

@@ -1,0 +1,82 @@
+#include "host-sim/original.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SECTOR_BYTES 512u
+
+#define GOLDEN UINT64_C(0x9e3779b97f4a7c15)
+#define STRIDE UINT64_C(0xd1342543de82ef95)
+
+static uint64_t mix(uint64_t z)
+{
+	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+	return z ^ z >> 31;
+}
+
+/* The documented contents of a ram: disk (store_pattern in store.h), computed here a second time, so that an error in
+ * the card's copy shows. */
+static void ram_sector(uint64_t seed, uint64_t sector, uint8_t *data)
+{
+	uint64_t word = mix(mix(seed + GOLDEN) + (sector + 1) * GOLDEN);
+	for (unsigned i = 0; i < SECTOR_BYTES / 8; i++)
+		store_le64(data + (size_t)8 * i, word + i * STRIDE);
+}
+
+bool original_open(struct original *original, const struct store_info *info, uint64_t seed)
+{
+	char error[200];
+	*original = (struct original){ .info = info, .seed = seed, .fd = -1 };
+	if (strcmp(info->kind, "file") == 0) {
+		original->fd = open(info->spec, O_RDONLY | O_CLOEXEC);
+		return original->fd >= 0;
+	}
+	if (strcmp(info->kind, "nbd") == 0) {
+		original->store = store_open(info->spec, true, seed, error, sizeof(error));
+		return original->store != NULL;
+	}
+	return true;
+}
+
+void original_close(struct original *original)
+{
+	if (original->fd >= 0)
+		close(original->fd);
+	store_close(original->store);
+	original->fd = -1;
+	original->store = NULL;
+}
+
+int original_read_medium(void *ctx, uint64_t sector, uint32_t count, uint8_t *data)
+{
+	struct original *original = ctx;
+	size_t bytes = (size_t)count * SECTOR_BYTES;
+	if (original->store)
+		return store_read(original->store, sector * SECTOR_BYTES, data, bytes);
+	if (original->fd < 0)
+		return -EIO;
+	for (size_t done = 0; done < bytes;) {
+		ssize_t got = pread(original->fd, data + done, bytes - done, (off_t)(sector * SECTOR_BYTES + done));
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return -EIO;
+		done += (size_t)got;
+	}
+	return 0;
+}
+
+void original_read(void *ctx, uint64_t sector, uint32_t count, uint8_t *data)
+{
+	struct original *original = ctx;
+	if (strcmp(original->info->kind, "ram") == 0) {
+		for (uint32_t i = 0; i < count; i++)
+			ram_sector(original->seed, sector + i, data + (size_t)i * SECTOR_BYTES);
+	} else if (strcmp(original->info->kind, "null") == 0 ||
+		   original_read_medium(original, sector, count, data) != 0) {
+		memset(data, 0, (size_t)count * SECTOR_BYTES);
+	}
+}

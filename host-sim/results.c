@@ -1,0 +1,305 @@
+#include "host-sim/results.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+/* ---- groups ---- */
+
+static struct job_group *group_of(struct job_group *groups, unsigned *count, const struct fio_job *job, bool clone_of_own)
+{
+	for (unsigned i = 0; i < *count; i++) {
+		const struct fio_job *other = groups[i].job;
+		if (other == job && !clone_of_own)
+			return &groups[i];
+		if (job->group_reporting && other->group_reporting && other->group == job->group)
+			return &groups[i];
+	}
+	struct job_group *group = &groups[(*count)++];
+	group->job = job;
+	group->stats = calloc(1, sizeof(*group->stats));
+	return group;
+}
+
+struct job_group *make_groups(const struct run *run, unsigned *count)
+{
+	struct job_group *groups = calloc(run->clients + 1, sizeof(*groups));
+	*count = 0;
+	if (!groups)
+		return NULL;
+	for (unsigned i = 0; i < run->clients; i++) {
+		const struct client *client = &run->client[i];
+		/* As fio: every clone is a job of its own in the report unless group_reporting adds them up. */
+		struct job_group *group = group_of(groups, count, client->job, !client->job->group_reporting);
+		if (!group->stats) {
+			free_groups(groups, *count);
+			return NULL;
+		}
+		job_stats_merge(group->stats, client->stats);
+	}
+	return groups;
+}
+
+void free_groups(struct job_group *groups, unsigned count)
+{
+	for (unsigned i = 0; groups && i < count; i++)
+		free(groups[i].stats);
+	free(groups);
+}
+
+/* ---- the document ---- */
+
+static void add(json_t *object, const char *key, uint64_t value)
+{
+	json_object_set_new(object, key, json_integer((json_int_t)value));
+}
+
+static void add_ratio(json_t *object, const char *key, double numerator, double denominator)
+{
+	json_object_set_new(object, key, json_real(denominator > 0 ? numerator / denominator : 0));
+}
+
+static void add_config_key(void *ctx, const char *section, const char *key, const char *value)
+{
+	json_t *config = ctx;
+	json_t *object = json_object_get(config, section);
+	if (!object) {
+		object = json_object();
+		json_object_set_new(config, section, object);
+	}
+	json_object_set_new(object, key, json_string(value));
+}
+
+static json_t *kickstand_object(const struct run *run)
+{
+	json_t *object = json_object(), *config = json_object();
+	config_each(run->options.config, add_config_key, config);
+	json_object_set_new(object, "version", json_string(KICKSTAND_VERSION));
+	add(object, "seed", run->options.config->sim.seed);
+	json_object_set_new(object, "disk", json_string(store_info(run->options.store)->spec));
+	json_object_set_new(object, "config", config);
+	return object;
+}
+
+static json_t *sim_object(const struct run *run, const struct figures *figures)
+{
+	json_t *object = json_object();
+	add(object, "time_ns", figures->time_ps / PS_PER_NS);
+	add(object, "boot_ns", run->start.time_ps / PS_PER_NS);
+	add(object, "ios", run->shared.completed);
+	add(object, "events", figures->events);
+	json_object_set_new(object, "wall_s", json_real(run->wall_s));
+	add_ratio(object, "ios_per_wall_s", (double)run->shared.completed, run->wall_s);
+	add(object, "errors", run->io_errors);
+	return object;
+}
+
+static json_t *doorbells_object(const struct figures *f)
+{
+	json_t *object = json_object();
+	add(object, "written", f->doorbells.written);
+	add(object, "coalesced", f->doorbells.coalesced);
+	add(object, "serviced", f->doorbells.serviced);
+	add(object, "ignored", f->doorbells.ignored);
+	add(object, "fifo_full", f->doorbells.fifo_full);
+	return object;
+}
+
+static json_t *fetch_object(const struct figures *f)
+{
+	json_t *object = json_object();
+	add(object, "requests", f->fetch.requests);
+	add(object, "services", f->fetch.services);
+	add(object, "empty_services", f->fetch.empty_services);
+	add(object, "index_reads", f->fetch.index_reads);
+	add(object, "ring_reads", f->fetch.ring_reads);
+	add(object, "ring_entries", f->fetch.ring_entries);
+	add(object, "descriptor_reads", f->fetch.descriptor_reads);
+	add(object, "descriptors", f->fetch.descriptors);
+	add(object, "indirect_tables", f->fetch.indirect_tables);
+	add(object, "header_reads", f->fetch.header_reads);
+	add(object, "arm_writes", f->fetch.arm_writes);
+	add(object, "bad_chains", f->fetch.bad_chains);
+	add(object, "stall_no_slot", f->fetch.stall_no_slot);
+	add(object, "stall_no_walker", f->fetch.stall_no_walker);
+	return object;
+}
+
+static json_t *msix_object(const struct figures *f)
+{
+	json_t *object = json_object();
+	add(object, "sent", f->msix.sent);
+	add(object, "suppressed", f->msix.suppressed);
+	add(object, "coalesced", f->msix.coalesced);
+	add(object, "masked", f->msix.masked);
+	add(object, "intx_messages", f->msix.intx);
+	return object;
+}
+
+static json_t *core_object(const struct run *run, const struct figures *f)
+{
+	json_t *object = json_object();
+	const struct device_stats stats = device_stats(run->guest.device);
+	add(object, "cycles", f->core.cycles + f->core.asleep_cycles);
+	add(object, "busy_cycles", f->core.cycles);
+	add(object, "asleep_cycles", f->core.asleep_cycles);
+	add(object, "instructions", f->core.instructions);
+	add_ratio(object, "busy_ratio", (double)f->core.cycles, (double)(f->core.cycles + f->core.asleep_cycles));
+	add(object, "register_reads", f->core.bus_reads);
+	add(object, "register_writes", f->core.bus_writes);
+	add(object, "code_bytes", stats.code_bytes);
+	add(object, "data_bytes", stats.data_bytes);
+	add(object, "stack_bytes", stats.stack_bytes);
+	return object;
+}
+
+static json_t *dma_object(const struct figures *f)
+{
+	json_t *object = json_object();
+	add(object, "reads", f->dma.reads);
+	add(object, "writes", f->dma.writes);
+	add(object, "read_bytes", f->dma.read_bytes);
+	add(object, "write_bytes", f->dma.write_bytes);
+	add(object, "read_tlps", f->dma.read_tlps);
+	add(object, "write_tlps", f->dma.write_tlps);
+	add(object, "failed", f->dma.failed);
+	add(object, "timeouts", f->dma.timeouts);
+	add(object, "unexpected", f->dma.unexpected);
+	add(object, "stall_no_tag", f->dma.stall_no_tag);
+	add(object, "stall_backlog", f->dma.stall_backlog);
+	add(object, "stall_bus_master", f->dma.stall_bus_master);
+	return object;
+}
+
+static json_t *media_object(const struct run *run, const struct figures *f)
+{
+	json_t *object = json_object();
+	add(object, "reads", f->media.reads);
+	add(object, "writes", f->media.writes);
+	add(object, "flushes", f->media.flushes);
+	add(object, "others", f->media.others);
+	add(object, "read_bytes", f->media.read_bytes);
+	add(object, "write_bytes", f->media.write_bytes);
+	add(object, "errors", f->media.errors);
+	add_ratio(object, "channels_busy_mean", (double)f->media.busy_ps, (double)f->time_ps);
+	add(object, "channels", run->options.config->media.parallelism);
+	return object;
+}
+
+static json_t *used_object(const struct figures *f)
+{
+	json_t *object = json_object();
+	add(object, "completions", f->used.completions);
+	add(object, "updates", f->used.updates);
+	add(object, "decisions", f->used.decisions);
+	add(object, "interrupts", f->used.interrupts);
+	return object;
+}
+
+static json_t *errors_object(const struct figures *f)
+{
+	json_t *object = json_object();
+	add(object, "unsupported", f->endpoint.unsupported);
+	add(object, "malformed", f->endpoint.malformed);
+	add(object, "poisoned", f->endpoint.poisoned);
+	add(object, "unexpected_completions", f->endpoint.unexpected);
+	add(object, "messages", f->endpoint.error_messages);
+	return object;
+}
+
+static json_t *device_object(const struct run *run, const struct figures *f)
+{
+	json_t *object = json_object();
+	json_object_set_new(object, "doorbells", doorbells_object(f));
+	json_object_set_new(object, "fetch", fetch_object(f));
+	json_object_set_new(object, "used", used_object(f));
+	json_object_set_new(object, "msix", msix_object(f));
+	json_object_set_new(object, "core", core_object(run, f));
+	json_object_set_new(object, "dma", dma_object(f));
+	json_object_set_new(object, "media", media_object(run, f));
+	json_object_set_new(object, "errors", errors_object(f));
+	return object;
+}
+
+static json_t *link_object(const struct figures_link *link, uint64_t time_ps)
+{
+	json_t *object = json_object(), *types = json_object();
+	add(object, "tlps", link->tlps);
+	add(object, "bytes", link->wire_bytes);
+	add(object, "tlp_bytes", link->tlp_bytes);
+	add(object, "payload_bytes", link->payload_bytes);
+	add(object, "dllps", link->dllps);
+	add(object, "dllp_bytes", link->dllp_bytes);
+	add(object, "replays", link->replays);
+	add_ratio(object, "utilisation", (double)link->busy_ps, (double)time_ps);
+	add(object, "stall_posted_credit_ns", link->stall_credit_ps[TLP_POSTED] / PS_PER_NS);
+	add(object, "stall_non_posted_credit_ns", link->stall_credit_ps[TLP_NON_POSTED] / PS_PER_NS);
+	for (unsigned i = 0; i < TLP_TYPE_COUNT; i++)
+		if (link->by_type[i] != 0)
+			add(types, tlp_type_name((enum tlp_type)i), link->by_type[i]);
+	json_object_set_new(object, "by_type", types);
+	return object;
+}
+
+static json_t *stages_object(const struct run *run)
+{
+	json_t *object = json_object();
+	for (unsigned i = 0; i < SPAN_COUNT; i++) {
+		const struct histogram *h = &run->stages.span[i];
+		json_t *stage = json_object();
+		json_object_set_new(stage, "mean", json_real(histogram_mean(h) / (double)PS_PER_NS));
+		json_object_set_new(stage, "p50",
+				    json_real((double)histogram_percentile(h, 50000000) / (double)PS_PER_NS));
+		json_object_set_new(stage, "p99",
+				    json_real((double)histogram_percentile(h, 99000000) / (double)PS_PER_NS));
+		json_object_set_new(stage, "max", json_real((double)h->max / (double)PS_PER_NS));
+		json_object_set_new(object, span_name((enum span)i), stage);
+	}
+	return object;
+}
+
+static json_t *jobs_array(const struct run *run)
+{
+	unsigned count;
+	struct job_group *groups = make_groups(run, &count);
+	json_t *array = json_array();
+	for (unsigned i = 0; groups && i < count; i++)
+		json_array_append_new(array, job_report(groups[i].job, groups[i].stats));
+	free_groups(groups, count);
+	return array;
+}
+
+static json_t *host_object(const struct run *run, const struct figures *f)
+{
+	json_t *object = json_object();
+	add(object, "vcpus", run->guest.cpus);
+	add(object, "interrupts", f->host.interrupts);
+	add_ratio(object, "busy_ratio", (double)f->host.busy_ps, (double)f->time_ps * run->guest.cpus);
+	return object;
+}
+
+int results_write(const struct run *run, const char *path, char *error, size_t error_size)
+{
+	struct figures figures = figures_since(&run->end, &run->start);
+	json_t *root = json_object(), *link = json_object();
+	json_object_set_new(link, "up", link_object(&figures.up, figures.time_ps));
+	json_object_set_new(link, "down", link_object(&figures.down, figures.time_ps));
+	json_object_set_new(root, "kickstand", kickstand_object(run));
+	json_object_set_new(root, "sim", sim_object(run, &figures));
+	json_object_set_new(root, "global options", job_report_options(&run->options.jobs->globals));
+	json_object_set_new(root, "jobs", jobs_array(run));
+	json_object_set_new(root, "device", device_object(run, &figures));
+	json_object_set_new(root, "host", host_object(run, &figures));
+	json_object_set_new(root, "link", link);
+	json_object_set_new(root, "stages_ns", stages_object(run));
+	FILE *out = strcmp(path, "-") == 0 ? stdout : fopen(path, "w");
+	bool bad = !out || json_dumpf(root, out, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) != 0 || fputc('\n', out) == EOF;
+	if (out && out != stdout)
+		bad = fclose(out) != 0 || bad;
+	if (bad)
+		snprintf(error, error_size, "--json %s: cannot write: %s", path, strerror(errno));
+	json_decref(root);
+	return bad ? -1 : 0;
+}
