@@ -304,7 +304,9 @@ static void boot_cpu(void *arg)
 		struct cpu_start *start = malloc(sizeof(*start));
 		ASSERT(start);
 		*start = (struct cpu_start){ run, &run->guest.cpu[i] };
-		kernel_thread_spawn("cpu", secondary_cpu, start);
+		char name[16];
+		snprintf(name, sizeof(name), "cpu%u", i);
+		kernel_thread_spawn(name, secondary_cpu, start);
 	}
 	next_phase_if_over(run);
 	cpu_loop(run, &run->guest.cpu[0]);

@@ -326,7 +326,8 @@ uint32_t shadow_untouched(const struct shadow *shadow, uint64_t sector, uint32_t
 }
 
 /* The observed write was in effect at a moment after both `submitted` and its own submission. Whatever had taken
- * effect before that moment had therefore done so before the observed write did, and was overwritten by it. */
+ * effect before that moment had therefore done so before the observed write did, and was overwritten by it; and
+ * what was only submitted after that (a write that failed) never took effect. */
 bool shadow_observe(struct shadow *shadow, uint64_t sector, contents_t contents, uint64_t submitted,
 		    uint64_t tick)
 {
@@ -342,7 +343,8 @@ bool shadow_observe(struct shadow *shadow, uint64_t sector, contents_t contents,
 		struct candidate *other = &record->candidate[i];
 		if (other == seen || other->done >= moment)
 			continue;
-		other->superseded = min_u64(other->superseded, seen->done);
+		other->superseded =
+			other->submitted > seen->done ? 0 : min_u64(other->superseded, seen->done);
 		later = true;
 	}
 	return later;

@@ -91,6 +91,7 @@ struct fetch {
 	unsigned walkers_busy;
 	uint16_t free_slot[SLOTS];
 	unsigned free_slots;
+	unsigned entries_requested; /* ring entries being read, of all queues */
 	uint64_t rooms_wanted;  /* queues in QUEUE_WAIT_ROOM */
 	uint64_t parser_free_ps;
 	struct fetch_stats stats;
@@ -145,10 +146,10 @@ static unsigned heads_waiting(const struct fetch *fetch)
 	return fetch->heads_last - fetch->heads_first;
 }
 
-/* Ring entries that may be taken now: every head is sure of a slot. */
+/* Ring entries that may be taken now: every head, waiting or being read, is sure of a slot. */
 static unsigned room_for_heads(const struct fetch *fetch)
 {
-	unsigned reserved = heads_waiting(fetch);
+	unsigned reserved = heads_waiting(fetch) + fetch->entries_requested;
 	return fetch->free_slots > reserved ? fetch->free_slots - reserved : 0;
 }
 
@@ -165,6 +166,7 @@ static void read_ring(struct fetch *fetch, uint64_t now_ps, struct queue *queue,
 {
 	unsigned slot = queue->next & (queue->size - 1u);
 	queue->requested = (uint16_t)count;
+	fetch->entries_requested += count;
 	queue->reads++;
 	fetch->stats.ring_reads++;
 	dma_read(fetch, now_ps, queue->avail + AVAIL_RING_OFFSET + 2u * slot, 2 * count, queue->ring_data,
@@ -296,6 +298,8 @@ static void ring_done(struct fetch *fetch, uint64_t now_ps, struct queue *queue,
 		      enum dma_status status)
 {
 	queue->reads--;
+	if (kind == COOKIE_RING)
+		fetch->entries_requested -= queue->requested;
 	if (queue->state == QUEUE_STOPPED || queue->state == QUEUE_FAULT || kind == COOKIE_ARM)
 		return;
 	if (status != DMA_OK) { /* V-029 */
@@ -617,7 +621,7 @@ void fetch_reset(struct fetch *fetch)
 	record_fifo_clear(&fetch->records);
 	memset(fetch->queue, 0, sizeof(fetch->queue));
 	memset(fetch->walker, 0, sizeof(fetch->walker));
-	fetch->walkers_busy = 0;
+	fetch->walkers_busy = fetch->entries_requested = 0;
 	fetch->heads_first = fetch->heads_last = 0;
 	fetch->faults = fetch->rooms_wanted = 0;
 	fetch->parser_free_ps = 0;
