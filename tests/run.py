@@ -2,10 +2,13 @@
 """Runs every test program in parallel and ends with the line "N passed, N failed".
 
 usage: tests/run.py [--jobs N] [--only TEXT] [--results FILE]
+       tests/run.py --write-list
 
 The programs are the outputs of the ninja rules link_test and linkxx_test. Each is a cmocka program; its
 "[       OK ]" and "[  FAILED  ]" lines are counted. A program that crashes or runs out of time counts as
 one more failure. --only runs the programs whose path contains TEXT.
+
+`ninja tests` builds what tests/all.ninja names; --write-list writes that file anew after a test program was added.
 """
 import argparse
 import concurrent.futures
@@ -16,20 +19,34 @@ import subprocess
 import sys
 import time
 
+LIST = "tests/all.ninja"
 TIME_LIMIT_S = 600
 RESULT = re.compile(r"^\[\s*(OK|FAILED)\s*\] (.+)$", re.M)
 
 
-def programs(only):
+def programs():
     found = []
     for rule in ("link_test", "linkxx_test"):
         out = subprocess.run(["ninja", "-t", "targets", "rule", rule], capture_output=True, text=True, check=True)
         found += out.stdout.split()
-    return sorted(p for p in found if only in p)
+    return sorted(found)
+
+
+def list_text(found):
+    lines = ["# Every test program. Written by `tests/run.py --write-list`.", "build tests: phony $"]
+    lines += [f"  {p} $" for p in found[:-1]] + [f"  {found[-1]}", ""]
+    return "\n".join(lines)
+
+
+def list_is_current(found):
+    with open(LIST, encoding="utf-8") as f:
+        return f.read() == list_text(found)
 
 
 def run(program):
     start = time.monotonic()
+    if not os.path.exists(program):
+        return program, {"(not built)": False}, "", 0.0
     try:
         done = subprocess.run(
             [program], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
@@ -52,11 +69,20 @@ def main():
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--only", default="")
     parser.add_argument("--results", default="build/test-results.json")
+    parser.add_argument("--write-list", action="store_true")
     args = parser.parse_args()
+    found = programs()
+    if args.write_list:
+        with open(LIST, "w", encoding="utf-8") as f:
+            f.write(list_text(found))
+        return 0
     passed = failed = 0
     record = {}
+    if not list_is_current(found):
+        print(f"FAIL {LIST} does not name every test program: run `tests/run.py --write-list`")
+        failed += 1
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
-        for program, results, output, seconds in pool.map(run, programs(args.only)):
+        for program, results, output, seconds in pool.map(run, [p for p in found if args.only in p]):
             bad = [name for name, ok in results.items() if not ok]
             passed += len(results) - len(bad)
             failed += len(bad)

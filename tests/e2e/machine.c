@@ -1,0 +1,387 @@
+#include "tests/e2e/machine.h"
+
+#include "pcie/tlp.h"
+
+#include <linux/virtio_blk.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define LIMIT_PS (60 * PS_PER_S)
+#define POLL_PS (200 * PS_PER_NS)
+#define ALIVE_SECTOR 8u
+#define ALIVE_BYTES 4096u
+
+void machine_check_failed(const char *condition, const char *file, int line)
+{
+	printf("%s:%d: at %" PRIu64 " ns: %s\n", file, line, kernel_now_ps() / PS_PER_NS, condition);
+	fflush(stdout);
+	_exit(1);
+}
+
+void machine_check_unequal(const char *a, uint64_t a_value, const char *b, uint64_t b_value, const char *file, int line)
+{
+	printf("%s:%d: at %" PRIu64 " ns: %s is %#" PRIx64 ", %s is %#" PRIx64 "\n", file, line,
+	       kernel_now_ps() / PS_PER_NS, a, a_value, b, b_value);
+	fflush(stdout);
+	_exit(1);
+}
+
+/* ---- running a case ---- */
+
+struct job {
+	struct machine *machine;
+	machine_body *body;
+};
+
+static void run_body(void *arg)
+{
+	struct job *job = arg;
+	job->body(job->machine);
+	job->machine->done = true;
+	kernel_stop();
+}
+
+static void log_line(void *user, const char *line)
+{
+	struct machine *m = user;
+	m->log_lines++;
+	snprintf(m->last_log, sizeof(m->last_log), "%s", line);
+	printf("%10.3f us  %s\n", (double)kernel_now_ps() / (double)PS_PER_US, line);
+}
+
+static void configure(struct machine *m, const char *const *settings)
+{
+	char error[300];
+	config_defaults(&m->config);
+	CHECK(config_set(&m->config, "host.memory=64M", error, sizeof(error)) == 0);
+	m->config.device.queue_size = MACHINE_QUEUE_SIZE;
+	for (; settings && *settings; settings++) {
+		if (config_set(&m->config, *settings, error, sizeof(error)) != 0) {
+			printf("%s\n", error);
+			_exit(1);
+		}
+	}
+	if (config_check(&m->config, error, sizeof(error)) != 0) {
+		printf("%s\n", error);
+		_exit(1);
+	}
+}
+
+static void check_end(struct machine *m, const struct machine_options *options)
+{
+	const char *what = "";
+	if (!m->done) {
+		printf("the test did not end: %s\n", kernel_next_ps() == TIME_NEVER_PS ? "deadlock" : "too long");
+		device_dump(m->guest.device, stdout);
+		_exit(1);
+	}
+	if (!options->may_fail)
+		CHECK_EQUAL(device_failure(m->guest.device), DEVICE_OK);
+	CHECK(root_stats(m->guest.root)->violations <= options->violations);
+	if (options->may_stay_busy || options->may_fail)
+		return;
+	/* Longer than the longest completion timeout: nothing may be left waiting for anything. */
+	kernel_run(kernel_now_ps() + 200 * PS_PER_MS);
+	if (!device_quiescent(m->guest.device, &what)) {
+		printf("not idle after the test: %s\n", what);
+		device_dump(m->guest.device, stdout);
+		_exit(1);
+	}
+}
+
+_Noreturn static void child(machine_body *body, const struct machine_options *options, const char *const *settings)
+{
+	static struct machine machine;
+	struct machine *m = &machine;
+	struct job job = { m, body };
+	char error[300];
+	configure(m, settings);
+	rng_seed(&m->rng, test_seed(m->config.sim.seed), 0x74657374);
+	m->store = store_open(options->disk ? options->disk : "ram:16M", m->config.device.read_only, m->config.sim.seed,
+			      error, sizeof(error));
+	if (!m->store) {
+		printf("%s\n", error);
+		_exit(1);
+	}
+	const struct guest_options guest = {
+		.firmware_path = "build/firmware/firmware.elf", .store = m->store, .user = m, .log = log_line
+	};
+	if (guest_create(&m->guest, &m->config, &guest, error, sizeof(error)) != 0) {
+		printf("%s\n", error);
+		_exit(1);
+	}
+	m->ops = &m->guest.ops;
+	kernel_thread_spawn("body", run_body, &job);
+	kernel_run(LIMIT_PS);
+	check_end(m, options);
+	blk_free(&m->blk);
+	guest_destroy(&m->guest);
+	store_close(m->store);
+	fflush(stdout);
+	_exit(0);
+}
+
+void machine_run_with(machine_body *body, const struct machine_options *options, const char *const *settings)
+{
+	int status;
+	fflush(stdout);
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		child(body, options, settings);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+		fail_msg("the machine's process ended with status %#x", status);
+}
+
+void machine_run(machine_body *body, ...)
+{
+	const struct machine_options options = { 0 };
+	const char *settings[16];
+	unsigned count = 0;
+	va_list args;
+	va_start(args, body);
+	do {
+		assert_true(count < ARRAY_SIZE(settings));
+		settings[count] = va_arg(args, const char *);
+	} while (settings[count++]);
+	va_end(args);
+	machine_run_with(body, &options, settings);
+}
+
+/* ---- the ordinary driver ---- */
+
+static struct blk_settings driver_settings(const struct machine *m)
+{
+	const struct config *config = &m->config;
+	return (struct blk_settings){
+		.pci = { config->link.mps, config->link.mrrs, config->link.tags > 32, config->link.tags > 256 },
+		.event_idx = config->guest.event_idx,
+		.indirect = config->guest.indirect,
+		.notification_data = config->guest.notification_data,
+		.in_order = config->guest.in_order,
+		.config_wce = config->guest.config_wce,
+		.msix = config->guest.msix,
+		.queues = config->guest.queues,
+		.queue_size = config->guest.queue_size,
+		.segment_bytes = config->guest.segment_bytes,
+		.max_bytes = 1 << 20,
+		.vcpus = m->guest.cpus,
+	};
+}
+
+static void must(int result, const char *error)
+{
+	if (result == 0)
+		return;
+	printf("%s\n", error);
+	machine_check_failed("the driver gets the card going", __FILE__, __LINE__);
+}
+
+void machine_probe(struct machine *m)
+{
+	struct blk_settings settings = driver_settings(m);
+	char error[300] = "";
+	must(blk_probe(&m->blk, m->ops, &settings, error, sizeof(error)), error);
+}
+
+void machine_find(struct machine *m)
+{
+	struct blk_settings settings = driver_settings(m);
+	char error[300] = "";
+	m->blk.settings = settings;
+	must(pci_probe(&m->blk.pci, m->ops, &settings.pci, error, sizeof(error)), error);
+	must(virtio_find(&m->blk.virtio, &m->blk.pci, error, sizeof(error)), error);
+}
+
+void machine_restart(struct machine *m)
+{
+	char error[300] = "";
+	must(blk_restart(&m->blk, error, sizeof(error)), error);
+}
+
+void machine_wait_us(struct machine *m, uint64_t us)
+{
+	(void)m;
+	kernel_wait_ps(us * PS_PER_US);
+}
+
+bool machine_wait_until(struct machine *m, bool (*condition)(void *ctx), void *ctx, uint64_t limit_us)
+{
+	uint64_t limit_ps = kernel_now_ps() + limit_us * PS_PER_US;
+	for (;;) {
+		root_sync(m->guest.root);
+		if (condition(ctx))
+			return true;
+		if (kernel_now_ps() >= limit_ps)
+			return false;
+		kernel_wait_ps(POLL_PS);
+	}
+}
+
+uint8_t machine_wait_status(struct machine *m, uint8_t mask, bool set, uint64_t limit_us)
+{
+	uint64_t limit_ps = kernel_now_ps() + limit_us * PS_PER_US;
+	for (;;) {
+		uint8_t status = virtio_status(&m->blk.virtio);
+		if ((status & mask) == (set ? mask : 0) || kernel_now_ps() >= limit_ps)
+			return status;
+		kernel_wait_ps(POLL_PS);
+	}
+}
+
+bool machine_took_interrupt(struct machine *m, unsigned vector)
+{
+	uint64_t *pending = &m->guest.cpu[0].pending[vector / 64];
+	uint64_t bit = UINT64_C(1) << (vector % 64);
+	bool took = *pending & bit;
+	*pending &= ~bit;
+	return took;
+}
+
+uint8_t *machine_memory(struct machine *m, uint64_t bytes, enum dma_direction direction, uint64_t *addr)
+{
+	uint8_t *data = m->ops->dma_alloc(m->ops->ctx, bytes, 4096, direction, addr);
+	CHECK(data != NULL);
+	return data;
+}
+
+static bool has_used(void *ctx)
+{
+	return virtqueue_has_used(ctx);
+}
+
+unsigned machine_request(struct machine *m, unsigned queue_index, uint32_t type, uint64_t sector, uint8_t *data,
+			 uint32_t bytes, uint64_t limit_us)
+{
+	struct blk_queue *queue = &m->blk.queue[queue_index];
+	bool range = type == VIRTIO_BLK_T_DISCARD || type == VIRTIO_BLK_T_WRITE_ZEROES ||
+		     type == VIRTIO_BLK_T_SECURE_ERASE;
+	struct blk_request request = {
+		.type = type, .sector = sector, .sectors = range ? bytes / 512 : 0, .data_bytes = range ? 0 : bytes
+	};
+	uint8_t *buffer = machine_memory(m, bytes ? bytes : 1, DMA_BOTH, &request.data_addr);
+	if (data && type == VIRTIO_BLK_T_OUT)
+		memcpy(buffer, data, bytes);
+	CHECK(blk_submit(&m->blk, queue, &request) == 0);
+	if (blk_publish(queue))
+		blk_kick(&m->blk, queue);
+	if (!machine_wait_until(m, has_used, &queue->vq, limit_us))
+		return 0x100;
+	CHECK(blk_take(queue) == &request);
+	virtqueue_enable_interrupts(&queue->vq);
+	if (data && type != VIRTIO_BLK_T_OUT)
+		memcpy(data, buffer, bytes);
+	return request.status;
+}
+
+void machine_check_alive(struct machine *m)
+{
+	uint8_t out[ALIVE_BYTES], in[ALIVE_BYTES];
+	for (unsigned i = 0; i < m->blk.queues; i++) {
+		for (unsigned j = 0; j < ALIVE_BYTES; j++)
+			out[j] = (uint8_t)rng_u64(&m->rng);
+		memset(in, 0, sizeof(in));
+		if (!m->blk.read_only)
+			CHECK_EQUAL(machine_request(m, i, VIRTIO_BLK_T_OUT, ALIVE_SECTOR, out, ALIVE_BYTES, 1000), 0);
+		CHECK_EQUAL(machine_request(m, i, VIRTIO_BLK_T_IN, ALIVE_SECTOR, in, ALIVE_BYTES, 1000), 0);
+		if (!m->blk.read_only)
+			CHECK(memcmp(in, out, ALIVE_BYTES) == 0);
+	}
+}
+
+/* ---- rings by hand ---- */
+
+static struct virtqueue *vq_of(struct machine *m, unsigned queue)
+{
+	return &m->blk.queue[queue].vq;
+}
+
+void machine_desc(struct machine *m, unsigned queue, uint16_t index, uint64_t addr, uint32_t len, uint16_t flags,
+		  uint16_t next)
+{
+	vq_of(m, queue)->desc[index] = (struct vring_desc){ .addr = addr, .len = len, .flags = flags, .next = next };
+}
+
+uint16_t machine_avail_index(struct machine *m, unsigned queue)
+{
+	return load_le16(vq_of(m, queue)->avail + 2);
+}
+
+void machine_set_avail_index(struct machine *m, unsigned queue, uint16_t index)
+{
+	store_le16(vq_of(m, queue)->avail + 2, index);
+}
+
+void machine_kick(struct machine *m, unsigned queue)
+{
+	blk_kick(&m->blk, &m->blk.queue[queue]);
+}
+
+void machine_offer(struct machine *m, unsigned queue, uint16_t head)
+{
+	struct virtqueue *vq = vq_of(m, queue);
+	uint16_t index = machine_avail_index(m, queue);
+	store_le16(vq->avail + 4 + 2 * (size_t)(index & (vq->size - 1u)), head);
+	machine_set_avail_index(m, queue, (uint16_t)(index + 1));
+	vq->published = (uint16_t)(index + 1);
+	machine_kick(m, queue);
+}
+
+uint16_t machine_used_index(struct machine *m, unsigned queue)
+{
+	root_sync(m->guest.root);
+	return load_le16(vq_of(m, queue)->used + 2);
+}
+
+bool machine_wait_used(struct machine *m, unsigned queue, uint16_t index, uint64_t limit_us)
+{
+	uint64_t limit_ps = kernel_now_ps() + limit_us * PS_PER_US;
+	while (machine_used_index(m, queue) != index) {
+		if (kernel_now_ps() >= limit_ps)
+			return false;
+		kernel_wait_ps(POLL_PS);
+	}
+	return true;
+}
+
+void machine_used_element(struct machine *m, unsigned queue, uint16_t index, uint32_t *id, uint32_t *len)
+{
+	const struct virtqueue *vq = vq_of(m, queue);
+	const uint8_t *element = vq->used + 4 + 8 * (size_t)(index & (vq->size - 1u));
+	*id = load_le32(element);
+	*len = load_le32(element + 4);
+}
+
+struct machine_buffers machine_buffers(struct machine *m, uint32_t type, uint64_t sector, uint32_t data_bytes)
+{
+	struct machine_buffers buffers = { .data_bytes = data_bytes };
+	buffers.header = machine_memory(m, 16, DMA_TO_DEVICE, &buffers.header_addr);
+	buffers.data = machine_memory(m, data_bytes ? data_bytes : 1, DMA_BOTH, &buffers.data_addr);
+	buffers.status = machine_memory(m, 1, DMA_FROM_DEVICE, &buffers.status_addr);
+	store_le32(buffers.header, type);
+	store_le32(buffers.header + 4, 0);
+	store_le64(buffers.header + 8, sector);
+	*buffers.status = 0xff;
+	return buffers;
+}
+
+void machine_expect_needs_reset(struct machine *m)
+{
+	uint8_t status = machine_wait_status(m, VIRTIO_CONFIG_S_NEEDS_RESET, true, 100000);
+	CHECK(status & VIRTIO_CONFIG_S_NEEDS_RESET);
+	CHECK(status & VIRTIO_CONFIG_S_DRIVER_OK);
+	machine_wait_us(m, 10);
+	if (m->blk.vectors)
+		CHECK(machine_took_interrupt(m, BLK_CONFIG_VECTOR));
+	else
+		CHECK(virtio_isr(&m->blk.virtio) & VIRTIO_PCI_ISR_CONFIG);
+	/* Nothing is processed any more. */
+	uint16_t used = machine_used_index(m, 0);
+	machine_kick(m, 0);
+	machine_wait_us(m, 100);
+	CHECK_EQUAL(machine_used_index(m, 0), used);
+	machine_restart(m);
+	machine_check_alive(m);
+}
