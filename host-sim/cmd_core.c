@@ -1,5 +1,6 @@
-#include "host-sim/cmd_core.h"
-
+/* `kickstand core`: runs a bare RISC-V program on the core alone. */
+#include "host-sim/commands.h"
+#include "host-sim/results.h"
 #include "rtl-model/blocks/cpu/cpu.h"
 #include "rtl-model/config.h"
 
@@ -15,7 +16,8 @@
 #define RAM_BASE  UINT32_C(0x80000000)
 #define RAM_BYTES (UINT32_C(16) << 20)
 
-enum { EXIT_USAGE = 2, EXIT_NOT_ENDED = 3, EXIT_CODE_MAX = 255 };
+/* The exit status is the program's exit code, or this if it is larger. */
+#define EXIT_CODE_MAX 255
 
 static const char usage[] =
 	"usage: kickstand core [options] ELF\n"
@@ -34,6 +36,20 @@ struct options {
 };
 
 enum ending { ENDED, DEADLOCK, MAX_CYCLES, STUCK };
+
+static const char *const ending_names[] = {
+	[ENDED] = "exit",
+	[DEADLOCK] = "deadlock",
+	[MAX_CYCLES] = "max-cycles",
+	[STUCK] = "stuck",
+};
+
+static const char *const ending_reasons[] = {
+	[ENDED] = "wrote tohost",
+	[DEADLOCK] = "sleeps in wfi and nothing can wake it",
+	[MAX_CYCLES] = "did not end within --max-cycles",
+	[STUCK] = "its trap handler traps, or it jumps to itself with no interrupt enabled",
+};
 
 struct result {
 	enum ending ending;
@@ -160,18 +176,6 @@ static double seconds_now(void)
 	return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-static const char *ending_reason(enum ending ending)
-{
-	switch (ending) {
-	case ENDED: return "exit";
-	case DEADLOCK: return "deadlock: sleeps in wfi, and nothing can wake it";
-	case MAX_CYCLES: return "did not end within --max-cycles";
-	case STUCK: return "stuck: its trap handler traps, or it jumps to itself with no interrupt enabled";
-	}
-	ASSERT(false);
-	return "";
-}
-
 /* ---- reports ------------------------------------------------------------------------------------------------- */
 
 static double ratio(double a, double b)
@@ -198,43 +202,46 @@ static void print_result(const struct result *r)
 
 static void print_failure(const struct options *options, const struct result *r, const struct cpu *cpu)
 {
-	fprintf(stderr, "kickstand core: %s: %s (%" PRIu64 " instructions, %" PRIu64 " cycles)\n",
-		options->elf, ending_reason(r->ending), r->stats.instructions, r->stats.cycles);
+	fprintf(stderr, "kickstand core: %s: %s: %s (%" PRIu64 " instructions, %" PRIu64 " cycles)\n",
+		options->elf, ending_names[r->ending], ending_reasons[r->ending], r->stats.instructions,
+		r->stats.cycles);
 	cpu_dump(cpu, stderr);
 }
 
 static void add_key(void *ctx, const char *section, const char *key, const char *value)
 {
-	json_t *object = ctx;
 	if (strcmp(section, "core") == 0)
-		json_object_set_new(object, key, json_string(value));
+		json_object_set_new(ctx, key, json_string(value));
 }
 
-static json_t *config_json(const struct config *config)
+static json_t *kickstand_object(const struct options *options)
 {
 	json_t *core = json_object();
-	config_each(config, add_key, core);
-	return json_pack("{s:o}", "core", core);
+	config_each(&options->config, add_key, core);
+	return json_pack("{s:s, s:s, s:{s:o}}", "version", KICKSTAND_VERSION, "program", options->elf,
+			 "config", "core", core);
+}
+
+static json_t *core_object(const struct result *r)
+{
+	return json_pack("{s:s, s:i, s:I, s:I, s:f, s:I}", "end", ending_names[r->ending], "exit_code",
+			 (int)r->exit_code, "instructions", (json_int_t)r->stats.instructions, "cycles",
+			 (json_int_t)r->stats.cycles, "cpi", cycles_per_instruction(r), "traps",
+			 (json_int_t)r->stats.traps);
 }
 
 /* What depends on wall time stands apart under "wall": the rest is the same in every run. */
 static int write_json(const struct options *options, const struct result *r)
 {
-	json_t *root =
-		json_pack("{s:{s:s?, s:o}, s:{s:s, s:i, s:I, s:I, s:f, s:I}, s:{s:f, s:f}}", "kickstand",
-			  "program", options->elf, "config", config_json(&options->config), "core", "end",
-			  r->ending == ENDED      ? "exit"
-			  : r->ending == DEADLOCK ? "deadlock"
-			  : r->ending == STUCK    ? "stuck"
-						  : "max-cycles",
-			  "exit_code", (int)r->exit_code, "instructions", (json_int_t)r->stats.instructions,
-			  "cycles", (json_int_t)r->stats.cycles, "cpi", cycles_per_instruction(r), "traps",
-			  (json_int_t)r->stats.traps, "wall", "seconds", r->wall_s, "mips", mips(r));
+	json_t *root = json_pack("{s:o, s:o, s:{s:f, s:f}}", "kickstand", kickstand_object(options), "core",
+				 core_object(r), "wall", "seconds", r->wall_s, "mips", mips(r));
+	errno = 0;
 	int failed =
 		!root || json_dump_file(root, options->json, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) != 0;
 	json_decref(root);
 	if (failed)
-		return usage_error("%s: cannot write the result: %s", options->json, strerror(errno));
+		return usage_error("%s: cannot write the result: %s; give another --json FILE", options->json,
+				   strerror(errno));
 	return 0;
 }
 
@@ -248,7 +255,7 @@ static int report(const struct options *options, const struct result *r, const s
 	if (options->json && write_json(options, r) != 0)
 		return EXIT_USAGE;
 	if (r->ending != ENDED)
-		return EXIT_NOT_ENDED;
+		return EXIT_SIMULATION;
 	return (int)min_u32(r->exit_code, EXIT_CODE_MAX);
 }
 

@@ -262,8 +262,8 @@ json_t *job_report_options(const struct fio_option_list *list)
 {
 	struct object object = new_object();
 	for (unsigned i = 0; i < list->count; i++)
-		add(&object, list->option[i].name,
-		    text_json(list->option[i].value ? list->option[i].value : ""));
+		if (list->option[i].value)
+			add(&object, list->option[i].name, text_json(list->option[i].value));
 	return finish(object);
 }
 

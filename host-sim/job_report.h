@@ -57,7 +57,8 @@ void job_stats_merge(struct job_stats *s, const struct job_stats *from);
 /* The job's object in fio's "jobs" array. NULL if out of memory. Owner: caller. */
 json_t *job_report(const struct fio_job *job, const struct job_stats *stats);
 
-/* fio's "global options" or "job options": name to value, the last one given winning. */
+/* fio's "global options" or "job options": name to value, the last one given winning. Like fio, leaves out
+ * options without a value (stonewall). */
 json_t *job_report_options(const struct fio_option_list *list);
 
 #ifdef __cplusplus

@@ -10,7 +10,7 @@ static const struct {
 	const char *summary;
 } commands[] = {
 	{ "run", cmd_run, "simulate a guest doing a fio job's I/O through the card" },
-	//{ "core", cmd_core, "run a bare program on the core" },
+	{ "core", cmd_core, "run a bare program on the core" },
 	{ "config", cmd_config, "print every configuration key" },
 };
 

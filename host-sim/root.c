@@ -3,6 +3,7 @@
 #include "rtl-model/kernel.h"
 
 #include <inttypes.h>
+#include <linux/pci_regs.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,12 +14,12 @@
 #define CRS_RETRY_PS (10 * PS_PER_US)
 #define CRS_LIMIT_PS PS_PER_S
 #define FAULTS_MAX   16u
-#define ALLOWED_MAX  256u
 #define CARD_TAGS    1024u
 
 /* A non-posted request of the host that has not been answered. */
 struct pending {
 	bool active, done;
+	bool lost; /* the link went down before an answer came */
 	struct tlp completion;
 	uint8_t data[TLP_PAYLOAD_BYTES_MAX];
 	uint32_t received;
@@ -40,9 +41,12 @@ struct root {
 	unsigned tag_last;
 	struct root_fault fault[FAULTS_MAX];
 	unsigned faults;
-	struct allowed allowed[ALLOWED_MAX];
-	unsigned allowed_count, allowed_last;
+	struct allowed *allowed; /* by address */
+	size_t allowed_count, allowed_room, allowed_last;
 	uint64_t card_tag_busy_ps[CARD_TAGS]; /* until when a tag of the card is outstanding */
+	bool master_off; /* the host has read that Bus Master Enable is clear, and has not set it since */
+	root_tap_fn *tap;
+	void *tap_ctx;
 	struct root_stats stats;
 };
 
@@ -71,6 +75,7 @@ void root_free(struct root *root)
 		return;
 	for (unsigned i = 0; i < TAGS; i++)
 		kernel_event_free(root->pending[i].event);
+	free(root->allowed);
 	free(root);
 }
 
@@ -102,17 +107,41 @@ static void violation(struct root *root, const struct tlp *tlp, const char *what
 	    tlp->length_dw, what);
 }
 
+/* Where in the list the first piece above `addr` is or would be. */
+static size_t allowed_above(const struct root *root, uint64_t addr)
+{
+	size_t low = 0, high = root->allowed_count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (root->allowed[middle].addr <= addr)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static void insert_allowed(struct root *root, size_t at, const struct allowed *piece)
+{
+	if (root->allowed_count == root->allowed_room) {
+		root->allowed_room = root->allowed_room ? 2 * root->allowed_room : 64;
+		root->allowed = realloc(root->allowed, root->allowed_room * sizeof(*root->allowed));
+		ASSERT(root->allowed);
+	}
+	memmove(root->allowed + at + 1, root->allowed + at, (root->allowed_count - at) * sizeof(*root->allowed));
+	root->allowed[at] = *piece;
+	root->allowed_count++;
+}
+
 void root_allow(struct root *root, uint64_t addr, uint64_t bytes, unsigned access)
 {
-	for (unsigned i = 0; i < root->allowed_count; i++) {
-		struct allowed *allowed = &root->allowed[i];
-		if (allowed->addr != addr || allowed->bytes != bytes)
-			continue;
-		allowed->access = access;
-		return;
-	}
-	ASSERT(root->allowed_count < ALLOWED_MAX);
-	root->allowed[root->allowed_count++] = (struct allowed){addr, bytes, access};
+	const struct allowed piece = {addr, bytes, access};
+	size_t at = allowed_above(root, addr);
+	if (at != 0 && root->allowed[at - 1].addr == addr && root->allowed[at - 1].bytes == bytes)
+		root->allowed[at - 1] = piece;
+	else
+		insert_allowed(root, at, &piece);
+	root->allowed_last = 0;
 }
 
 static bool in_allowed(const struct allowed *allowed, uint64_t addr, uint32_t bytes, unsigned access)
@@ -125,13 +154,11 @@ static bool is_allowed(struct root *root, uint64_t addr, uint32_t bytes, unsigne
 {
 	if (root->allowed_count == 0 || in_allowed(&root->allowed[root->allowed_last], addr, bytes, access))
 		return true;
-	for (unsigned i = 0; i < root->allowed_count; i++) {
-		if (in_allowed(&root->allowed[i], addr, bytes, access)) {
-			root->allowed_last = i;
-			return true;
-		}
-	}
-	return false;
+	size_t above = allowed_above(root, addr);
+	if (above == 0 || !in_allowed(&root->allowed[above - 1], addr, bytes, access))
+		return false;
+	root->allowed_last = above - 1;
+	return true;
 }
 
 static void check_request(struct root *root, uint64_t arrive_ps, const struct tlp *tlp)
@@ -139,6 +166,9 @@ static void check_request(struct root *root, uint64_t arrive_ps, const struct tl
 	const struct cfg_control *control = &device_cfg_space(root->device)->control;
 	bool write = tlp->type == TLP_MWR;
 	uint32_t bytes = tlp->length_dw * 4u;
+	/* Reads may have waited for credits while completions passed them; writes may not (§2.4.1). */
+	if (write && root->master_off)
+		violation(root, tlp, "Bus Master Enable is clear");
 	if (bytes > (write ? control->mps_bytes : control->mrrs_bytes))
 		violation(root, tlp,
 			  write ? "payload above Max_Payload_Size" : "above Max_Read_Request_Size");
@@ -147,8 +177,8 @@ static void check_request(struct root *root, uint64_t arrive_ps, const struct tl
 	if (tlp->requester_id != CARD_ID)
 		violation(root, tlp, "wrong Requester ID");
 	if (is_msi(tlp->addr)) {
-		if ((tlp->attr & (TLP_ATTR_RELAXED | TLP_ATTR_NO_SNOOP)) || tlp->tc != 0 ||
-		    tlp->length_dw != 1)
+		if ((tlp->attr & (TLP_ATTR_RELAXED | TLP_ATTR_NO_SNOOP)) || tlp->tc != 0 || !write ||
+		    tlp->length_dw != 1 || tlp->first_be != 0xf)
 			violation(root, tlp, "not a valid interrupt message");
 		return;
 	}
@@ -177,6 +207,8 @@ static void send(struct root *root, uint64_t ready_ps, const struct tlp *tlp)
 	uint8_t wire[TLP_WIRE_BYTES_MAX];
 	size_t size = tlp_encode(tlp, wire, sizeof(wire));
 	ASSERT(size != 0);
+	if (root->tap)
+		root->tap(root->tap_ctx, ready_ps, false, wire, size);
 	device_send(root->device, ready_ps, wire, size);
 }
 
@@ -356,6 +388,8 @@ void root_receive(void *ctx, uint64_t arrive_ps, const uint8_t *wire, size_t siz
 	struct root *root = ctx;
 	struct tlp tlp;
 	enum tlp_error error = tlp_decode(&tlp, wire, size);
+	if (root->tap)
+		root->tap(root->tap_ctx, arrive_ps, true, wire, size);
 	if (error != TLP_OK) {
 		root->stats.violations++;
 		say(root, "checker: malformed TLP from the card: %s", tlp_error_name(error));
@@ -404,7 +438,7 @@ bool root_request(struct root *root, struct tlp *request, struct tlp *answer, ui
 	struct pending *pending = &root->pending[tag];
 	uint64_t deadline_ps = kernel_now_ps() + root->config->link.completion_timeout_ps;
 	pending->active = true;
-	pending->done = false;
+	pending->done = pending->lost = false;
 	pending->received = 0;
 	request->requester_id = ROOT_ID;
 	request->tag = (uint16_t)tag;
@@ -417,6 +451,8 @@ bool root_request(struct root *root, struct tlp *request, struct tlp *answer, ui
 		say(root, "%s timed out", tlp_type_name(request->type));
 		return false;
 	}
+	if (pending->lost)
+		return false;
 	*answer = pending->completion;
 	if (data)
 		memcpy(data, pending->data, pending->received);
@@ -425,6 +461,8 @@ bool root_request(struct root *root, struct tlp *request, struct tlp *answer, ui
 
 void root_send_raw(struct root *root, const uint8_t *wire, size_t size)
 {
+	if (root->tap)
+		root->tap(root->tap_ctx, kernel_now_ps(), false, wire, size);
 	device_send(root->device, kernel_now_ps(), wire, size);
 }
 
@@ -467,6 +505,8 @@ uint32_t root_config_read(struct root *root, unsigned reg, unsigned bytes)
 	};
 	if (!config_request(root, &request, &answer, data))
 		return bytes_mask(bytes);
+	if (request.reg == PCI_COMMAND && (request.first_be & 1))
+		root->master_off = !(load_le32(data) & PCI_COMMAND_MASTER);
 	return load_le32(data) >> 8 * (reg & 3) & bytes_mask(bytes);
 }
 
@@ -483,6 +523,8 @@ void root_config_write(struct root *root, unsigned reg, unsigned bytes, uint32_t
 		.payload = data,
 	};
 	store_le32(data, value << 8 * (reg & 3));
+	if (request.reg == PCI_COMMAND && (request.first_be & 1) && (load_le32(data) & PCI_COMMAND_MASTER))
+		root->master_off = false;
 	config_request(root, &request, &answer, ignored);
 }
 
@@ -514,6 +556,20 @@ void root_hot_reset(struct root *root)
 	root_sync(root);
 	device_link_reset(root->device);
 	root->ports.intx(root->ports.ctx, kernel_now_ps(), false);
+	memset(root->card_tag_busy_ps, 0, sizeof(root->card_tag_busy_ps));
+	for (unsigned i = 0; i < TAGS; i++) {
+		struct pending *pending = &root->pending[i];
+		if (!pending->active || pending->done)
+			continue;
+		pending->done = pending->lost = true;
+		kernel_event_notify(pending->event, kernel_now_ps());
+	}
+}
+
+void root_tap(struct root *root, root_tap_fn *tap, void *ctx)
+{
+	root->tap = tap;
+	root->tap_ctx = ctx;
 }
 
 const struct root_stats *root_stats(const struct root *root)

@@ -97,14 +97,19 @@ bool root_request(struct root *root, struct tlp *request, struct tlp *completion
 /* Brings guest memory up to the present: everything the card wrote that has arrived by now. */
 void root_sync(struct root *root);
 
-/* Tells the checker what the card may do to a piece of guest memory (ROOT_READ | ROOT_WRITE; 0 takes it back). Without
- * any such call memory is not checked. */
+/* Tells the checker what the card may do to a piece of guest memory (ROOT_READ | ROOT_WRITE; 0 takes it back). Pieces do
+ * not overlap; the same piece again replaces what was said of it. Without any such call memory is not checked. */
 void root_allow(struct root *root, uint64_t addr, uint64_t bytes, unsigned access);
 
 void root_inject(struct root *root, const struct root_fault *fault);
 
-/* Hot reset of the link below the root port. */
+/* Hot reset of the link below the root port. What the host still waits for has failed: it gets all ones at once. */
 void root_hot_reset(struct root *root);
+
+/* A protocol analyser on the root port: called for every TLP of the card before it takes effect and for every TLP to the
+ * card, at the time it arrives or is ready to go. NULL takes it off. */
+typedef void root_tap_fn(void *ctx, uint64_t at_ps, bool from_card, const uint8_t *wire, size_t size);
+void root_tap(struct root *root, root_tap_fn *tap, void *ctx);
 
 const struct root_stats *root_stats(const struct root *root);
 

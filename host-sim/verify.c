@@ -348,12 +348,20 @@ static bool check_range_as_of(struct verify *v, uint64_t submitted, uint64_t sec
 {
 	for (uint32_t i = 0; i < count;) {
 		const uint8_t *at = data + (size_t)i * SECTOR_BYTES;
-		uint32_t untouched = shadow_untouched(v->shadow, sector + i, count - i);
-		bool good = untouched ? check_untouched(v, submitted, sector + i, untouched, at, fault)
-				      : check_sector(v, submitted, sector + i, at, fault);
+		contents_t contents;
+		uint32_t run = 1;
+		bool settled = shadow_settled(v->shadow, sector + i, &contents);
+		bool good;
+		if (settled && contents == CONTENTS_ORIGINAL) {
+			run = shadow_untouched(v->shadow, sector + i, count - i);
+			good = check_untouched(v, submitted, sector + i, run, at, fault);
+		} else {
+			good = (settled && contents_match(v, contents, sector + i, at)) ||
+			       check_sector(v, submitted, sector + i, at, fault);
+		}
 		if (!good)
 			return false;
-		i += untouched ? untouched : 1;
+		i += run;
 	}
 	return true;
 }

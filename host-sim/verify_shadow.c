@@ -21,6 +21,7 @@ struct chunk {
 struct shadow {
 	struct chunk **slot; /* hash table: open addressing, never more than half full */
 	size_t slots, chunks;
+	struct chunk *last;          /* found: the next sector asked for is most often beside */
 	struct record *free_records; /* of RECORD_CAPACITY */
 	size_t bytes;
 };
@@ -79,11 +80,15 @@ static size_t home_slot(const struct shadow *shadow, uint64_t number)
 	return (size_t)(number * UINT64_C(0x9e3779b97f4a7c15) >> 20) & (shadow->slots - 1);
 }
 
-static struct chunk *find_chunk(const struct shadow *shadow, uint64_t number)
+static struct chunk *find_chunk(struct shadow *shadow, uint64_t number)
 {
+	if (shadow->last && shadow->last->number == number)
+		return shadow->last;
 	size_t i = home_slot(shadow, number);
 	while (shadow->slot[i] && shadow->slot[i]->number != number)
 		i = (i + 1) & (shadow->slots - 1);
+	if (shadow->slot[i])
+		shadow->last = shadow->slot[i];
 	return shadow->slot[i];
 }
 
@@ -147,18 +152,9 @@ void shadow_free(struct shadow *shadow)
 	free(shadow);
 }
 
-/* The word of one sector after the other; looks the chunk up only where a new one begins. */
-struct cursor {
-	struct shadow *shadow;
-	struct chunk *chunk;
-};
-
-static uint64_t *cursor_word(struct cursor *cursor, uint64_t sector)
+static uint64_t *need_word(struct shadow *shadow, uint64_t sector)
 {
-	uint64_t number = sector / SHADOW_CHUNK_SECTORS;
-	if (!cursor->chunk || cursor->chunk->number != number)
-		cursor->chunk = need_chunk(cursor->shadow, number);
-	return &cursor->chunk->word[sector % SHADOW_CHUNK_SECTORS];
+	return &need_chunk(shadow, sector / SHADOW_CHUNK_SECTORS)->word[sector % SHADOW_CHUNK_SECTORS];
 }
 
 static struct candidate settled(contents_t contents)
@@ -185,7 +181,6 @@ static void add_candidate(struct shadow *shadow, uint64_t *word, struct candidat
 
 void shadow_submit(struct shadow *shadow, uint64_t sector, uint64_t count, contents_t contents, uint64_t tick)
 {
-	struct cursor cursor = {.shadow = shadow};
 	const struct candidate candidate = {
 		.contents = contents,
 		.submitted = tick,
@@ -195,7 +190,7 @@ void shadow_submit(struct shadow *shadow, uint64_t sector, uint64_t count, conte
 		.buried = TICK_NEVER,
 	};
 	for (uint64_t s = sector; s < sector + count; s++)
-		add_candidate(shadow, cursor_word(&cursor, s), candidate);
+		add_candidate(shadow, need_word(shadow, s), candidate);
 }
 
 static bool needed(const struct candidate *c, struct horizon horizon)
@@ -268,10 +263,9 @@ static void acknowledge(struct record *record, struct candidate *written, uint64
 bool shadow_complete(struct shadow *shadow, uint64_t sector, uint64_t count, contents_t contents, bool ok,
 		     uint64_t tick, struct horizon horizon)
 {
-	struct cursor cursor = {.shadow = shadow};
 	bool later = false;
 	for (uint64_t s = sector; s < sector + count; s++) {
-		uint64_t *word = cursor_word(&cursor, s);
+		uint64_t *word = need_word(shadow, s);
 		struct record *record = record_of(*word);
 		struct candidate *written = find_candidate(record, contents);
 		/* Gone if a read showed that a later write overtook it, and that was acknowledged. */
@@ -287,12 +281,11 @@ bool shadow_complete(struct shadow *shadow, uint64_t sector, uint64_t count, con
 
 void shadow_prune(struct shadow *shadow, uint64_t sector, uint64_t count, struct horizon horizon)
 {
-	struct cursor cursor = {.shadow = shadow};
 	for (uint64_t s = sector; s < sector + count; s++)
-		prune(shadow, cursor_word(&cursor, s), horizon);
+		prune(shadow, need_word(shadow, s), horizon);
 }
 
-void shadow_candidates(const struct shadow *shadow, uint64_t sector, struct candidates *out)
+void shadow_candidates(struct shadow *shadow, uint64_t sector, struct candidates *out)
 {
 	const struct chunk *chunk = find_chunk(shadow, sector / SHADOW_CHUNK_SECTORS);
 	uint64_t word = chunk ? chunk->word[sector % SHADOW_CHUNK_SECTORS] : CONTENTS_ORIGINAL;
@@ -307,7 +300,14 @@ void shadow_candidates(const struct shadow *shadow, uint64_t sector, struct cand
 	out->count = 1;
 }
 
-uint32_t shadow_untouched(const struct shadow *shadow, uint64_t sector, uint32_t most)
+bool shadow_settled(struct shadow *shadow, uint64_t sector, contents_t *contents)
+{
+	const struct chunk *chunk = find_chunk(shadow, sector / SHADOW_CHUNK_SECTORS);
+	*contents = chunk ? chunk->word[sector % SHADOW_CHUNK_SECTORS] : CONTENTS_ORIGINAL;
+	return (*contents & 3) != TAG_RECORD;
+}
+
+uint32_t shadow_untouched(struct shadow *shadow, uint64_t sector, uint32_t most)
 {
 	uint32_t run = 0;
 	while (run < most) {
@@ -332,8 +332,7 @@ bool shadow_observe(struct shadow *shadow, uint64_t sector, contents_t contents,
 		    uint64_t tick)
 {
 	bool later = false;
-	struct cursor cursor = {.shadow = shadow};
-	struct record *record = record_of(*cursor_word(&cursor, sector));
+	struct record *record = record_of(*need_word(shadow, sector));
 	struct candidate *seen = find_candidate(record, contents);
 	if (!seen)
 		return false;

@@ -78,10 +78,13 @@ bool shadow_complete(struct shadow *shadow, uint64_t sector, uint64_t count, con
 void shadow_prune(struct shadow *shadow, uint64_t sector, uint64_t count, struct horizon horizon);
 
 /* What the sector may hold; valid until the next call that changes the shadow. */
-void shadow_candidates(const struct shadow *shadow, uint64_t sector, struct candidates *out);
+void shadow_candidates(struct shadow *shadow, uint64_t sector, struct candidates *out);
+
+/* True, with the contents, if the sector has only one candidate. */
+bool shadow_settled(struct shadow *shadow, uint64_t sector, contents_t *contents);
 
 /* How many sectors from `sector` on, `most` at most, certainly hold their original contents. */
-uint32_t shadow_untouched(const struct shadow *shadow, uint64_t sector, uint32_t most);
+uint32_t shadow_untouched(struct shadow *shadow, uint64_t sector, uint32_t most);
 
 /* A read submitted at `submitted` and completed at `tick` returned exactly this candidate, so that it was in effect
  * at a moment between the two. True if that superseded others; shadow_prune as for shadow_complete. */

@@ -51,7 +51,7 @@ static const struct key keys[] = {
 	  "reads the card keeps outstanding; above 32 needs extended, above 256 10-bit tags", "PCIe: 8-bit tags" },
 	{ "link", "propagation_ns", KEY_TIME_NS, AT(link, propagation_ps), "ns", "70", 0, 100000, NULL, false,
 	  "last bit sent to TLP seen by the other side: PHY, data link layer, wire", "model: docs/timing.md" },
-	{ "link", "root_complex_ns", KEY_TIME_NS, AT(link, root_complex_ps), "ns", "300", 0, 1000000, NULL, false,
+	{ "link", "root_complex_ns", KEY_TIME_NS, AT(link, root_complex_ps), "ns", "390", 0, 1000000, NULL, false,
 	  "read request seen by the root complex to completion ready: memory and its path", "model: docs/timing.md" },
 	{ "link", "root_complex_jitter", KEY_PERCENT, AT(link, root_complex_jitter_pct), "%", "10", 0, 100, NULL,
 	  false, "part of root_complex_ns that is exponentially distributed", "model: docs/timing.md" },

@@ -1,0 +1,148 @@
+#include "tests/e2e/program.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define WORDS_MAX 64
+
+const char *program_folder(void)
+{
+	static char folder[64];
+	if (folder[0] == '\0') {
+		snprintf(folder, sizeof(folder), "build/tests/e2e/files-%d", (int)getpid());
+		mkdir("build/tests/e2e", 0777);
+		if (mkdir(folder, 0777) != 0 && errno != EEXIST)
+			fail_msg("%s: %s", folder, strerror(errno));
+	}
+	return folder;
+}
+
+static char *path_of(const char *name)
+{
+	char *path;
+	assert_true(asprintf(&path, "%s/%s", program_folder(), name) > 0);
+	return path;
+}
+
+const char *program_file_of(const char *name, const char *text)
+{
+	char *path = path_of(name);
+	FILE *out = fopen(path, "w");
+	assert_non_null(out);
+	fputs(text, out);
+	fclose(out);
+	return path;
+}
+
+const char *program_image(const char *name, uint64_t bytes, uint64_t seed)
+{
+	char *path = path_of(name);
+	FILE *out = fopen(path, "w");
+	assert_non_null(out);
+	assert_int_equal(ftruncate(fileno(out), (off_t)bytes), 0);
+	for (uint64_t at = 0; seed != 0 && at < bytes; at += 8) {
+		uint64_t word = splitmix64(&seed);
+		assert_int_equal(fwrite(&word, 1, 8, out), 8);
+	}
+	fclose(out);
+	return path;
+}
+
+/* The program of the same build as this test. */
+static const char *program_path(void)
+{
+	static char self[4096];
+	ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	assert_true(length > 0);
+	return strstr(self, "/sanitize/") ? "build/sanitize/kickstand" : "build/kickstand";
+}
+
+static char *read_back(int fd)
+{
+	struct stat status;
+	assert_int_equal(fstat(fd, &status), 0);
+	char *text = malloc((size_t)status.st_size + 1);
+	assert_non_null(text);
+	assert_int_equal(pread(fd, text, (size_t)status.st_size, 0), status.st_size);
+	text[status.st_size] = '\0';
+	close(fd);
+	return text;
+}
+
+static int temporary_file(void)
+{
+	int fd = open(program_folder(), O_TMPFILE | O_RDWR, 0600);
+	assert_true(fd >= 0);
+	return fd;
+}
+
+struct program_result program_run(const char *arguments, unsigned limit_s)
+{
+	char *words[WORDS_MAX] = { strdup(program_path()) }, *copy = strdup(arguments), *state;
+	unsigned count = 1;
+	for (char *word = strtok_r(copy, " ", &state); word; word = strtok_r(NULL, " ", &state)) {
+		assert_true(count < WORDS_MAX - 1);
+		words[count++] = word;
+	}
+	int out = temporary_file(), err = temporary_file(), status;
+	printf("run: %s %s\n", words[0], arguments);
+	fflush(stdout);
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		dup2(out, STDOUT_FILENO);
+		dup2(err, STDERR_FILENO);
+		alarm(limit_s);
+		execv(words[0], words);
+		_exit(127);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	struct program_result result = { .status = WIFEXITED(status) ? WEXITSTATUS(status) : -1,
+					 .out = read_back(out),
+					 .err = read_back(err) };
+	if (result.status < 0)
+		printf("ended by signal %d\n%s", WTERMSIG(status), result.err);
+	free(words[0]);
+	free(copy);
+	return result;
+}
+
+void program_free(struct program_result *result)
+{
+	free(result->out);
+	free(result->err);
+}
+
+json_t *program_run_json(const char *arguments)
+{
+	char *all, *path = path_of("result.json");
+	json_error_t error;
+	assert_true(asprintf(&all, "run %s --json %s", arguments, path) > 0);
+	struct program_result result = program_run(all, 300);
+	if (result.status != 0)
+		printf("%s%s", result.out, result.err);
+	assert_int_equal(result.status, 0);
+	json_t *root = json_load_file(path, 0, &error);
+	assert_non_null(root);
+	program_free(&result);
+	free(all);
+	free(path);
+	return root;
+}
+
+double json_at(const json_t *root, const char *path)
+{
+	char *copy = strdup(path), *state;
+	const json_t *at = root;
+	for (char *key = strtok_r(copy, "/", &state); key; key = strtok_r(NULL, "/", &state)) {
+		at = json_is_array(at) ? json_array_get(at, (size_t)atoi(key)) : json_object_get(at, key);
+		if (!at)
+			fail_msg("no '%s' in %s", key, path);
+	}
+	free(copy);
+	return json_number_value(at);
+}

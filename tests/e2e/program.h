@@ -1,0 +1,31 @@
+/* The real program in a test: runs build/kickstand (the sanitizer build's own from there) and looks at what it did. */
+#ifndef KICKSTAND_TESTS_E2E_PROGRAM_H
+#define KICKSTAND_TESTS_E2E_PROGRAM_H
+
+#include "tests/check.h"
+
+#include <jansson.h>
+
+struct program_result {
+	int status;      /* exit status, -1 if it did not end by itself */
+	char *out, *err; /* what it printed; free with program_free */
+};
+
+/* Runs `kickstand` with the words of `arguments` (split at blanks). A run that takes longer than `limit_s` fails the test. */
+struct program_result program_run(const char *arguments, unsigned limit_s);
+void program_free(struct program_result *result);
+
+/* Runs `kickstand run ARGUMENTS --json FILE`, expects exit status 0 and returns the document; owner: caller. */
+json_t *program_run_json(const char *arguments);
+
+/* A new file with this text in the test's own folder; the path stays valid until the program ends. */
+const char *program_file_of(const char *name, const char *text);
+/* An image file of `bytes`, filled with a pattern of `seed` (0 = zeroes). */
+const char *program_image(const char *name, uint64_t bytes, uint64_t seed);
+/* The folder itself, below build/. */
+const char *program_folder(void);
+
+/* Value at a path of keys, "device/doorbells/written" or "jobs/0/read/iops"; fails the test if it is missing. */
+double json_at(const json_t *root, const char *path);
+
+#endif
