@@ -141,7 +141,8 @@ static void check_read(struct client_io *io, bool ok)
 {
 	struct client_shared *shared = io->client->shared;
 	struct verify_fault fault;
-	if (ok && io->client->job->verify &&
+	/* Every read is compared, whatever the job's `verify` says: that only asks for the read-back at the end. */
+	if (ok &&
 	    !verify_read_check(shared->verify, io->verify_handle, io->request.sector, io->request.sectors, io->data,
 			       &fault)) {
 		if (shared->bad_reads++ == 0)

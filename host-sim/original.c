@@ -1,5 +1,6 @@
 #include "host-sim/original.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -21,9 +22,10 @@ static uint64_t mix(uint64_t z)
  * the card's copy shows. */
 static void ram_sector(uint64_t seed, uint64_t sector, uint8_t *data)
 {
-	uint64_t word = mix(mix(seed + GOLDEN) + (sector + 1) * GOLDEN);
+	uint64_t words[SECTOR_BYTES / 8], word = mix(mix(seed + GOLDEN) + (sector + 1) * GOLDEN);
 	for (unsigned i = 0; i < SECTOR_BYTES / 8; i++)
-		store_le64(data + (size_t)8 * i, word + i * STRIDE);
+		words[i] = htole64(word + i * STRIDE);
+	memcpy(data, words, sizeof(words));
 }
 
 bool original_open(struct original *original, const struct store_info *info, uint64_t seed)

@@ -179,15 +179,22 @@ static void act(struct link_dir *dir)
 	}
 }
 
+/* When `dir` sends next, if that is by now_ps. Busy lanes need no plan: a burst is planned once per TLP, when the one
+ * before it is through, and not each time somebody asks. */
+static uint64_t start_by(struct link_dir *dir, uint64_t now_ps)
+{
+	return dir->free_ps > now_ps ? TIME_NEVER_PS : link_plan(dir)->start_ps;
+}
+
 void link_run_until(struct link_dir *dir, uint64_t now_ps)
 {
 	struct link_dir *other = dir->reverse;
 	ASSERT(other != NULL);
 	for (;;) {
-		struct link_dir *first = link_plan(other)->start_ps < link_plan(dir)->start_ps ? other : dir;
-		if (first->plan.start_ps > now_ps || first->plan.what == LINK_SEND_NOTHING)
+		uint64_t own_ps = start_by(dir, now_ps), other_ps = start_by(other, now_ps);
+		if (min_u64(own_ps, other_ps) > now_ps)
 			break;
-		act(first);
+		act(other_ps < own_ps ? other : dir);
 	}
 	dir->asked_ps = other->asked_ps = max_u64(now_ps, dir->asked_ps);
 }

@@ -74,10 +74,14 @@ struct scheduler : sc_module {
 
 	size_t earliest() const
 	{
-		size_t best = 0;
-		for (size_t i = 1; i < due_ps.size(); i++)
-			if (due_ps[i] < due_ps[best])
-				best = i;
+		const uint64_t *due = due_ps.data();
+		size_t count = due_ps.size(), best = 0;
+		uint64_t best_ps = due[0];
+		for (size_t i = 1; i < count; i++) { // without branches: any of them may be next
+			bool earlier = due[i] < best_ps;
+			best_ps = earlier ? due[i] : best_ps;
+			best = earlier ? i : best;
+		}
 		return best;
 	}
 
