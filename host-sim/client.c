@@ -148,7 +148,7 @@ static void check_read(struct client_io *io, bool ok)
 		if (shared->bad_reads++ == 0)
 			shared->first_fault = fault;
 		job_stats_error(io->client->stats, EILSEQ);
-		if (io->client->job->verify_fatal)
+		if (io->client->job->verify_fatal || !(io->client->job->continue_on & FIO_CONTINUE_VERIFY))
 			client_stop(io->client);
 	}
 	verify_read_done(shared->verify, io->verify_handle);
@@ -205,6 +205,13 @@ static struct client_io *make_io(struct client *client, const struct io *what)
 	return io;
 }
 
+/* What was measured ends here, unless more comes. */
+static void note_end(struct client *client)
+{
+	client->stats->end_ps = kernel_now_ps();
+	client->stats->readback_ps = io_gen_readback_ps(client->gen);
+}
+
 /* The next I/O of the job, if one is due. */
 static struct client_io *next_io(struct client *client, uint64_t *wake_ps)
 {
@@ -216,9 +223,10 @@ static struct client_io *next_io(struct client *client, uint64_t *wake_ps)
 	case IO_GEN_DONE:
 		*wake_ps = TIME_NEVER_PS;
 		client->state = client->in_flight ? CLIENT_DRAINS : CLIENT_OVER;
-		client->stats->end_ps = kernel_now_ps();
+		note_end(client);
 		return NULL;
 	}
+	client->stats->start_ps = io_gen_measure_from_ps(client->gen);
 	struct client_io *io = make_io(client, &what);
 	guest_cpu_spend(client->cpu, client->shared->guest->config->host.submit_ps);
 	verify_submitted(io);
@@ -234,12 +242,15 @@ static bool may_submit(struct client *client, uint64_t *wake_ps)
 			return false;
 		}
 		client->state = CLIENT_RUNS;
-		client->stats->start_ps = kernel_now_ps();
 	}
-	/* iodepth_low: once full, the queue is filled again only after it has run down to there. */
-	if (client->in_flight >= client->depth)
+	/* Once full, the queue is filled again only after it has run down to iodepth_low and as many completions have come
+	 * as the job takes at once. */
+	if (client->in_flight >= client->depth) {
 		client->refill = false;
-	if (client->in_flight <= client->job->iodepth_low)
+		client->taken = 0;
+	}
+	if (client->in_flight <= client->job->iodepth_low &&
+	    (client->taken >= client->job->complete_min || client->in_flight == 0))
 		client->refill = true;
 	return client->state == CLIENT_RUNS && (client->refused || (client->free && client->refill));
 }
@@ -331,7 +342,8 @@ void client_complete(struct client_io *io, struct guest_cpu *cpu, uint64_t handl
 	io->next_free = client->free;
 	client->free = io;
 	client->in_flight--;
-	client->stats->end_ps = io->stamps.completed_ps;
+	client->taken++;
+	note_end(client);
 	if (client->state == CLIENT_DRAINS && client->in_flight == 0)
 		client->state = CLIENT_OVER;
 }

@@ -54,7 +54,8 @@ struct client {
 	struct job_stats *stats;
 	struct client_io *io, *free;
 	unsigned depth, in_flight;
-	bool refill;                  /* iodepth_low: queue has run low, fill it up again */
+	unsigned taken;               /* completions since the queue was last full */
+	bool refill;                  /* the queue has run low: fill it up again */
 	struct client_io *refused;    /* did not fit the ring: next to go */
 	enum client_state state;
 	uint64_t start_ps;

@@ -15,7 +15,7 @@ static const char *const batch_names[JOB_DEPTHS] = {"0", "4", "8", "16", "32", "
 static void count_latency(uint64_t *classes, uint64_t value)
 {
 	unsigned i = 0;
-	while (value >= latency_bounds[i] && i < JOB_LATENCY_MS - 1)
+	while (i < JOB_LATENCY_MS - 1 && value >= latency_bounds[i])
 		i++;
 	classes[i]++;
 }
@@ -103,9 +103,23 @@ void job_stats_merge(struct job_stats *s, const struct job_stats *from)
 		s->start_ps = from->start_ps;
 	s->start_ps = min_u64(s->start_ps, from->start_ps);
 	s->end_ps = max_u64(s->end_ps, from->end_ps);
+	s->readback_ps = max_u64(s->readback_ps, from->readback_ps);
 	if (s->errors == 0)
 		s->first_error = from->first_error;
 	s->errors += from->errors;
+}
+
+static uint64_t whole_ps(const struct job_stats *s)
+{
+	return s->end_ps > s->start_ps ? s->end_ps - s->start_ps : 0;
+}
+
+uint64_t job_stats_duration_ps(const struct job_stats *s, const struct fio_job *job, enum io_ddir ddir)
+{
+	uint64_t whole = whole_ps(s), readback = min_u64(s->readback_ps, whole);
+	if (ddir != IO_READ)
+		return whole - readback;
+	return job->direction[IO_READ] || readback == 0 ? whole : readback;
 }
 
 /* json_object_set_new frees the value on failure; one failure spoils the report, which the caller sees at the
@@ -149,7 +163,7 @@ static json_t *text_json(const char *text)
 	size_t i;
 	if (json)
 		return json;
-	for (i = 0; text[i] && i < sizeof(ascii) - 1; i++)
+	for (i = 0; i < sizeof(ascii) - 1 && text[i]; i++)
 		ascii[i] = (unsigned char)text[i] < 0x80 ? text[i] : '?';
 	ascii[i] = '\0';
 	return json_string(ascii);
@@ -185,11 +199,6 @@ static json_t *latency_json(const struct fio_job *job, const struct histogram *h
 	return finish(object);
 }
 
-static uint64_t duration_ps(const struct job_stats *stats)
-{
-	return stats->end_ps > stats->start_ps ? stats->end_ps - stats->start_ps : 0;
-}
-
 static uint64_t to_ms(uint64_t ps)
 {
 	return ps / PS_PER_MS + (ps % PS_PER_MS >= PS_PER_MS / 2);
@@ -199,7 +208,7 @@ static json_t *direction_json(const struct fio_job *job, const struct job_stats 
 {
 	struct object object = new_object();
 	uint64_t bytes = stats->direction[ddir].bytes, ios = stats->direction[ddir].ios;
-	uint64_t ps = duration_ps(stats);
+	uint64_t ps = job_stats_duration_ps(stats, job, ddir);
 	uint64_t bytes_per_s = ps ? (uint64_t)((unsigned __int128)bytes * PS_PER_S / ps) : 0;
 	add_int(&object, "io_bytes", bytes);
 	add_int(&object, "io_kbytes", bytes >> 10);
@@ -280,7 +289,7 @@ json_t *job_report(const struct fio_job *job, const struct job_stats *stats)
 	add(&object, "write", direction_json(job, stats, IO_WRITE));
 	add(&object, "trim", direction_json(job, stats, IO_TRIM));
 	add(&object, "sync", sync_json(job, stats));
-	add_int(&object, "job_runtime", to_ms(duration_ps(stats)));
+	add_int(&object, "job_runtime", to_ms(whole_ps(stats)));
 	add_distributions(&object, stats);
 	if (job->continue_on) {
 		add_int(&object, "total_err", stats->errors);

@@ -29,7 +29,9 @@ struct job_stats {
 	struct histogram sync_ps;
 	uint64_t depth[JOB_DEPTHS], submitted[JOB_DEPTHS], completed[JOB_DEPTHS];
 	uint64_t latency_ns[JOB_LATENCY_NS], latency_us[JOB_LATENCY_US], latency_ms[JOB_LATENCY_MS];
-	uint64_t start_ps, end_ps; /* what was measured lies between; set by the caller */
+	uint64_t start_ps,
+		end_ps; /* what was measured lies between (start_ps behind ramp_time); set by the caller */
+	uint64_t readback_ps; /* of that, spent in verify phases; set by the caller */
 	uint64_t errors;
 	int first_error; /* errno, 0 = none */
 };
@@ -53,6 +55,10 @@ void job_stats_completed(struct job_stats *s, unsigned ios);
 /* Adds `from` up with `s`, for group_reporting. The time measured becomes that from the first start to the last
  * end. */
 void job_stats_merge(struct job_stats *s, const struct job_stats *from);
+
+/* The time a direction's bandwidth and IOPS refer to. As in fio, verify phases count for reads only, and for a job
+ * that does not read otherwise nothing else does. */
+uint64_t job_stats_duration_ps(const struct job_stats *s, const struct fio_job *job, enum io_ddir ddir);
 
 /* The job's object in fio's "jobs" array. NULL if out of memory. Owner: caller. */
 json_t *job_report(const struct fio_job *job, const struct job_stats *stats);

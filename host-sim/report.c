@@ -63,13 +63,15 @@ static void print_group(const struct job_group *group, FILE *out)
 {
 	static const char *const names[IO_DIRECTIONS] = { "read", "write", "trim" };
 	const struct job_stats *stats = group->stats;
-	double seconds = (double)(stats->end_ps - stats->start_ps) / (double)PS_PER_S;
-	for (unsigned i = 0; i < IO_DIRECTIONS; i++)
+	for (unsigned i = 0; i < IO_DIRECTIONS; i++) {
+		double seconds = (double)job_stats_duration_ps(stats, group->job, (enum io_ddir)i) / (double)PS_PER_S;
 		if (stats->direction[i].ios != 0)
 			print_latency(group->job->name, names[i], stats->direction[i].ios, stats->direction[i].bytes,
 				      &stats->direction[i].lat_ps, seconds, out);
+	}
 	if (stats->sync_ps.count != 0)
-		print_latency(group->job->name, "sync", stats->sync_ps.count, 0, &stats->sync_ps, seconds, out);
+		print_latency(group->job->name, "sync", stats->sync_ps.count, 0, &stats->sync_ps,
+			      (double)(stats->end_ps - stats->start_ps) / (double)PS_PER_S, out);
 	if (stats->errors != 0)
 		fprintf(out, "%-20.20s %" PRIu64 " errors, the first: %s\n", group->job->name, stats->errors,
 			strerror(stats->first_error));

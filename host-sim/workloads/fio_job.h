@@ -98,7 +98,8 @@ struct fio_job {
 	bool exit_all; /* its end ends every job of its group */
 
 	/* How */
-	bool sync_engine; /* forces iodepth 1 */
+	bool engine_given; /* else libaio, where fio would take psync */
+	bool sync_engine;  /* forces iodepth 1 */
 	unsigned iodepth, iodepth_low;
 	unsigned submit_batch;                   /* I/Os made before the driver is told (plugging) */
 	unsigned complete_min, complete_max;     /* completions taken at once */

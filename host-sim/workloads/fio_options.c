@@ -73,7 +73,7 @@ static const struct option options[] = {
 	 "name of the job in reports"},
 	{"description", NULL, CUSTOM(fio_parse_description, "a text"), "text for the report"},
 	{"numjobs", NULL, COUNT(numjobs, 1, 4096),
-	 "clones of the job, each with offsets and a queue pair of its own"},
+	 "clones of the job; they share its region unless offset_increment sets them apart"},
 	{"loops", NULL, COUNT(loops, 1, 1000000000), "times the job's work is repeated"},
 	{"kb_base", NULL, CUSTOM(fio_parse_kb_base, "1000 or 1024"), "meaning of k, m, g in this section"},
 	{"unit_base", NULL, IGNORED, "reports are in bytes"},
@@ -161,7 +161,8 @@ static const struct option options[] = {
 	/* Engine and depth */
 	{"ioengine", NULL,
 	 CUSTOM(fio_parse_ioengine, "libaio, io_uring, posixaio, sync, psync, vsync, pvsync or pvsync2"),
-	 "asynchronous engines are all the same; synchronous ones make iodepth 1; default libaio"},
+	 "asynchronous engines are all the same, synchronous ones make iodepth 1; default libaio (fio: "
+	 "psync)"},
 	{"iodepth", NULL, COUNT(iodepth, 1, 65536), "I/Os in flight per clone"},
 	{"iodepth_batch", "iodepth_batch_submit", COUNT(submit_batch, 0, 65536),
 	 "I/Os the driver queues before it notifies the device (plugging); 0 = iodepth"},

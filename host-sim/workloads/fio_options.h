@@ -4,6 +4,10 @@
 
 #include "host-sim/workloads/fio_job.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum fio_outcome {
 	FIO_TAKEN,
 	FIO_IGNORED, /* with a reason */
@@ -25,4 +29,7 @@ void fio_job_defaults(struct fio_job *job);
  * FIO_IGNORED with a remark, or FIO_TAKEN. */
 enum fio_outcome fio_job_settle(struct fio_job *job, char *reason, size_t reason_size);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

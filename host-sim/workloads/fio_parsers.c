@@ -28,7 +28,7 @@ typedef int part_parser(struct fio_job *job, unsigned direction, const char *par
  * a comma, also serves the directions behind it. */
 static enum fio_outcome parse_directions(struct fio_job *job, const char *value, part_parser *parse)
 {
-	char part[PIECE_MAX];
+	char part[PIECE_MAX] = "";
 	unsigned direction = 0;
 	const char *rest = value;
 	while (rest) {
@@ -301,6 +301,7 @@ enum fio_outcome fio_parse_startdelay(struct fio_job *job, const char *value, ch
 enum fio_outcome fio_parse_ioengine(struct fio_job *job, const char *value, char *reason, size_t size)
 {
 	unsigned index;
+	job->engine_given = true;
 	if (fio_word_index("libaio|io_uring|posixaio", value, &index)) {
 		job->sync_engine = false;
 		return FIO_TAKEN;
@@ -378,10 +379,10 @@ enum fio_outcome fio_parse_percentile_list(struct fio_job *job, const char *valu
 {
 	const char *rest = value;
 	unsigned count = 0;
-	uint32_t list[FIO_PERCENTILES_MAX];
+	uint32_t list[FIO_PERCENTILES_MAX] = {0};
 	(void)reason;
 	(void)size;
-	while (rest) {
+	do {
 		char piece[32];
 		uint64_t micro;
 		if (count == FIO_PERCENTILES_MAX || fio_next_piece(&rest, ':', piece, sizeof(piece)) != 0 ||
@@ -391,7 +392,7 @@ enum fio_outcome fio_parse_percentile_list(struct fio_job *job, const char *valu
 		for (; at > 0 && list[at - 1] > micro; at--)
 			list[at] = list[at - 1];
 		list[at] = (uint32_t)micro;
-	}
+	} while (rest);
 	memcpy(job->percentile_micro, list, count * sizeof(list[0]));
 	job->percentiles = count;
 	return FIO_TAKEN;

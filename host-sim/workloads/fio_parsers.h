@@ -7,6 +7,10 @@
 
 #include "host-sim/workloads/fio_options.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef enum fio_outcome fio_parser(struct fio_job *job, const char *value, char *reason, size_t size);
 
 fio_parser fio_parse_name, fio_parse_description, fio_parse_rw, fio_parse_bs, fio_parse_bsrange,
@@ -18,4 +22,7 @@ fio_parser fio_parse_name, fio_parse_description, fio_parse_rw, fio_parse_bs, fi
 /* True if `word` is one of the words of "first|second|…"; *index is its place. */
 bool fio_word_index(const char *words, const char *word, unsigned *index);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

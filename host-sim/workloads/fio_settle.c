@@ -67,6 +67,23 @@ static const char *settle_conflict(const struct fio_job *job)
 	return NULL;
 }
 
+/* True with a remark where the depth is not what the file says, or not what fio would make of it. */
+static bool settle_depth(struct fio_job *job, char *remark, size_t size)
+{
+	if (job->iodepth == 1 || (job->engine_given && !job->sync_engine))
+		return false;
+	if (!job->sync_engine) {
+		snprintf(remark, size,
+			 "iodepth %u without ioengine: taken as libaio, where fio would take psync and "
+			 "ignore iodepth",
+			 job->iodepth);
+		return true;
+	}
+	snprintf(remark, size, "iodepth %u is capped at 1: the ioengine is a synchronous one", job->iodepth);
+	job->iodepth = 1;
+	return true;
+}
+
 enum fio_outcome fio_job_settle(struct fio_job *job, char *reason, size_t reason_size)
 {
 	const char *conflict = settle_conflict(job);
@@ -78,19 +95,14 @@ enum fio_outcome fio_job_settle(struct fio_job *job, char *reason, size_t reason
 	if (job->distribution != FIO_UNIFORM)
 		job->no_random_map = true;
 	job->verify_phase = job->verify_phase && job->verify && job->direction[IO_WRITE];
-	bool capped = job->sync_engine && job->iodepth > 1;
-	if (capped) {
-		snprintf(reason, reason_size, "iodepth %u is capped at 1: the ioengine is a synchronous one",
-			 job->iodepth);
-		job->iodepth = 1;
-	}
+	bool remark = settle_depth(job, reason, reason_size);
 	if (job->iodepth_low == 0 || job->iodepth_low > job->iodepth)
 		job->iodepth_low = job->iodepth;
 	if (job->submit_batch == 0 || job->submit_batch > job->iodepth)
 		job->submit_batch = job->iodepth;
 	job->complete_min = min_u32(job->complete_min, job->iodepth);
 	job->complete_max = max_u32(job->complete_max, job->complete_min);
-	return capped ? FIO_IGNORED : FIO_TAKEN;
+	return remark ? FIO_IGNORED : FIO_TAKEN;
 }
 
 static uint64_t align_up(uint64_t value, uint64_t to)

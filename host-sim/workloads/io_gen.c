@@ -20,12 +20,14 @@ struct io_gen {
 	bool started, stopped;
 	uint64_t start_ps, end_ps; /* end_ps: runtime is over */
 	uint64_t in_flight;
+	uint64_t readback_ps; /* spent in verify phases */
 	unsigned loops_left;
 	uint64_t loop;
 
 	/* Of this loop; reading back repeats as many I/Os as were drawn. */
 	uint64_t drawn, bytes, writes;
 	uint64_t repeated;
+	uint64_t readback_begin_ps;
 	bool sync_due;  /* the last I/O was a write after which a flush is to come */
 	struct io held; /* drawn, but not due yet */
 	bool have_held;
@@ -241,7 +243,7 @@ static void end_loop(struct io_gen *gen)
 }
 
 /* After the loop's last I/O: the flush, then the verify phase. */
-static enum io_gen_answer next_after_run(struct io_gen *gen, struct io *io)
+static enum io_gen_answer next_after_run(struct io_gen *gen, uint64_t now_ps, struct io *io)
 {
 	const struct io sync = {.ddir = IO_SYNC};
 	if (gen->job->end_fsync && gen->writes && !gen->synced) {
@@ -251,6 +253,7 @@ static enum io_gen_answer next_after_run(struct io_gen *gen, struct io *io)
 	if (gen->job->verify_phase && !gen->stopped) {
 		io_stream_start(&gen->stream, loop_seed(gen));
 		gen->phase = PHASE_READ_BACK;
+		gen->readback_begin_ps = now_ps;
 	} else {
 		end_loop(gen);
 	}
@@ -281,11 +284,13 @@ static enum io_gen_answer next_of_phase(struct io_gen *gen, uint64_t now_ps, str
 	bool idle = gen->in_flight == 0;
 	switch (gen->phase) {
 	case PHASE_RUN: return next_of_run(gen, now_ps, io, wake_ps);
-	case PHASE_DRAIN: return idle ? next_after_run(gen, io) : IO_GEN_DRAIN;
+	case PHASE_DRAIN: return idle ? next_after_run(gen, now_ps, io) : IO_GEN_DRAIN;
 	case PHASE_READ_BACK: return next_read_back(gen, io);
 	case PHASE_DRAIN_READS:
-		if (idle)
+		if (idle) {
+			gen->readback_ps += now_ps - gen->readback_begin_ps;
 			end_loop(gen);
+		}
 		return IO_GEN_DRAIN;
 	case PHASE_DONE: return IO_GEN_DONE;
 	}
@@ -334,4 +339,9 @@ uint64_t io_gen_in_flight(const struct io_gen *gen)
 uint64_t io_gen_measure_from_ps(const struct io_gen *gen)
 {
 	return gen->started ? gen->start_ps + gen->job->ramp_ps : TIME_NEVER_PS;
+}
+
+uint64_t io_gen_readback_ps(const struct io_gen *gen)
+{
+	return gen->readback_ps;
 }

@@ -49,6 +49,9 @@ uint64_t io_gen_in_flight(const struct io_gen *gen);
 /* Completions before this time are ramp_time's and are not to be measured; TIME_NEVER_PS before the start. */
 uint64_t io_gen_measure_from_ps(const struct io_gen *gen);
 
+/* Time spent in verify phases so far, those that are over. */
+uint64_t io_gen_readback_ps(const struct io_gen *gen);
+
 #ifdef __cplusplus
 }
 #endif

@@ -108,6 +108,36 @@ static void test_job_report_values_have_fios_units(void **state)
 	fio_jobs_free(&jobs);
 }
 
+static void test_job_report_verify_phase_counts_for_reads_only(void **state)
+{
+	/* 10 ms, 4 of them reading back; 600 I/Os in each direction. */
+	static const struct {
+		const char *text;
+		double read_iops, write_iops;
+	} rows[] = {
+		{"[a]\nrw=write\nverify=crc32c\n", 150000, 100000},
+		{"[a]\nrw=rw\nverify=crc32c\n", 60000, 100000},
+	};
+	(void)state;
+	for (size_t r = 0; r < ARRAY_SIZE(rows); r++) {
+		struct fio_jobs jobs = parse(rows[r].text);
+		struct job_stats *s = calloc(1, sizeof(*s));
+		for (unsigned i = 0; i < 1200; i++)
+			add_io(s, i % 2 ? IO_READ : IO_WRITE, 4096, 0, PS_PER_US);
+		s->start_ps = PS_PER_MS;
+		s->end_ps = 11 * PS_PER_MS;
+		s->readback_ps = 4 * PS_PER_MS;
+		json_t *report = job_report(&jobs.job[0], s);
+		assert_true(fabs(number_at(report, "read/iops") - rows[r].read_iops) < 1e-6);
+		assert_true(fabs(number_at(report, "write/iops") - rows[r].write_iops) < 1e-6);
+		assert_true(number_at(report, "write/runtime") == 6);
+		assert_true(number_at(report, "job_runtime") == 10);
+		json_decref(report);
+		free(s);
+		fio_jobs_free(&jobs);
+	}
+}
+
 static void test_job_report_latency_classes_end_below_their_name(void **state)
 {
 	/* fio: class "50" holds 20 to 49 of its unit, ">=2000" what is above, and each unit its own values. */
@@ -377,6 +407,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_job_report_values_have_fios_units),
+		cmocka_unit_test(test_job_report_verify_phase_counts_for_reads_only),
 		cmocka_unit_test(test_job_report_latency_classes_end_below_their_name),
 		cmocka_unit_test(test_job_report_depth_classes_are_those_of_fio),
 		cmocka_unit_test(test_job_report_rare_class_shows_at_least_a_tenth_percent),

@@ -448,12 +448,21 @@ static void test_verify_flush_makes_acknowledged_writes_durable(void **state)
 	flush = verify_flush_submitted(f->v);
 	verify_flush_done(f->v, flush, false);
 	assert_int_equal(verify_durable_generation(f->v, 5), g1);
+	/* Completed out of order: the earlier one takes nothing back. */
 	flush = verify_flush_submitted(f->v);
-	uint64_t second = verify_flush_submitted(f->v);
-	verify_flush_done(f->v, second, true);
-	assert_int_equal(verify_durable_generation(f->v, 5), g2);
-	verify_flush_done(f->v, flush, true); /* out of order: takes nothing back */
-	assert_int_equal(verify_durable_generation(f->v, 5), g2);
+	int g3 = write_now(f->v, 5);
+	uint64_t later = verify_flush_submitted(f->v);
+	verify_flush_done(f->v, later, true);
+	assert_int_equal(verify_durable_generation(f->v, 5), g3);
+	uint32_t write = write_begin(f->v, 5);
+	verify_flush_done(f->v, flush, true);
+	assert_int_equal(verify_durable_generation(f->v, 5), g3);
+	/* In flight when the flush is submitted is too late. */
+	flush = verify_flush_submitted(f->v);
+	verify_write_done(f->v, write, true);
+	verify_flush_done(f->v, flush, true);
+	assert_int_equal(verify_durable_generation(f->v, 5), g3);
+	assert_true(g3 > g2);
 	assert_int_equal(verify_durable_generation(f->v, 6), 0);
 }
 
