@@ -31,6 +31,12 @@ struct spans spans_of(const struct guest_stamps *guest, const struct stamps *car
 	};
 	struct spans spans;
 	uint64_t previous_ps = guest->created_ps;
+	for (unsigned i = 0; i < SPAN_COUNT; i++)
+		spans.what[i] = (enum span)i;
+	if (write) {
+		spans.what[SPAN_MEDIUM] = SPAN_DATA;
+		spans.what[SPAN_DATA] = SPAN_MEDIUM;
+	}
 	for (unsigned i = 0; i <= SPAN_COUNT; i++) {
 		uint64_t at_ps = not_before(points[i], previous_ps);
 		if (at_ps > guest->completed_ps) /* stamps of the card after the guest saw it: seen by polling */
@@ -43,7 +49,7 @@ struct spans spans_of(const struct guest_stamps *guest, const struct stamps *car
 void stages_record(struct stages *stages, const struct spans *spans)
 {
 	for (unsigned i = 0; i < SPAN_COUNT; i++)
-		histogram_record(&stages->span[i], spans->from_ps[i + 1] - spans->from_ps[i]);
+		histogram_record(&stages->span[spans->what[i]], spans->from_ps[i + 1] - spans->from_ps[i]);
 }
 
 static const struct {

@@ -28,12 +28,14 @@ struct guest_stamps {
 	uint64_t created_ps, submitted_ps, handler_ps, completed_ps;
 };
 
-/* Start of each span, and the end of the last: from[SPAN_COUNT]. */
+/* A request's stages in order of time: the i-th is what[i], from from_ps[i] to from_ps[i + 1]. */
 struct spans {
+	enum span what[SPAN_COUNT];
 	uint64_t from_ps[SPAN_COUNT + 1];
 };
 
-/* `write`: data goes to the medium after it has come from the guest. Stages that were skipped are empty. */
+/* `write`: data goes to the medium after it has come from the guest, so these two change places. Stages that were skipped
+ * are empty. */
 struct spans spans_of(const struct guest_stamps *guest, const struct stamps *card, bool write);
 
 struct stages {

@@ -123,7 +123,7 @@ void trace_request(struct trace *trace, unsigned queue, enum io_ddir ddir, uint6
 		uint64_t from_ps = spans->from_ps[i], to_ps = spans->from_ps[i + 1];
 		if (to_ps == from_ps)
 			continue;
-		enum span span = (enum span)i;
+		enum span span = spans->what[i];
 		unsigned lane = take_lane(trace, place_of[span], from_ps, to_ps);
 		print_slice(trace, span, lane, from_ps, to_ps, queue, ddir, offset, bytes);
 		if (i == last && !begun)
