@@ -8,24 +8,39 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MUST_USE __attribute__((warn_unused_result))
+#define MUST_USE               __attribute__((warn_unused_result))
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 /* Simulated time is an unsigned count of picoseconds since power-on. */
 #define TIME_NEVER_PS UINT64_MAX
-#define PS_PER_NS UINT64_C(1000)
-#define PS_PER_US UINT64_C(1000000)
-#define PS_PER_MS UINT64_C(1000000000)
-#define PS_PER_S UINT64_C(1000000000000)
+#define PS_PER_NS     UINT64_C(1000)
+#define PS_PER_US     UINT64_C(1000000)
+#define PS_PER_MS     UINT64_C(1000000000)
+#define PS_PER_S      UINT64_C(1000000000000)
 
-static inline uint64_t min_u64(uint64_t a, uint64_t b) { return a < b ? a : b; }
-static inline uint64_t max_u64(uint64_t a, uint64_t b) { return a > b ? a : b; }
-static inline uint32_t min_u32(uint32_t a, uint32_t b) { return a < b ? a : b; }
-static inline uint32_t max_u32(uint32_t a, uint32_t b) { return a > b ? a : b; }
+static inline uint64_t min_u64(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+static inline uint64_t max_u64(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+static inline uint32_t min_u32(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+static inline uint32_t max_u32(uint32_t a, uint32_t b)
+{
+	return a > b ? a : b;
+}
 
-static inline bool is_power_of_2(uint64_t v) { return v != 0 && (v & (v - 1)) == 0; }
+static inline bool is_power_of_2(uint64_t v)
+{
+	return v != 0 && (v & (v - 1)) == 0;
+}
 
 /* Little-endian loads and stores at any alignment (virtio fields, PCIe payload registers). */
 static inline uint16_t load_le16(const void *p)
@@ -93,8 +108,7 @@ __attribute__((noreturn)) void assert_failed(const char *condition, const char *
 #ifdef __cplusplus
 }
 #endif
-#define ASSERT(condition) \
-	((condition) ? (void)0 : assert_failed(#condition, __FILE__, __LINE__))
+#define ASSERT(condition) ((condition) ? (void)0 : assert_failed(#condition, __FILE__, __LINE__))
 #endif
 
 #endif

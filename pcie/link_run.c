@@ -167,7 +167,7 @@ static void send_dllp(struct link_dir *dir, struct link_ring *owed, uint64_t sta
 
 static void act(struct link_dir *dir)
 {
-	struct link_plan plan = *link_plan(dir);
+	struct link_plan plan = dir->plan;
 	link_account_stalls(dir, plan.start_ps);
 	dir->plan_valid = false;
 	switch (plan.what) {
@@ -183,7 +183,9 @@ static void act(struct link_dir *dir)
  * before it is through, and not each time somebody asks. */
 static uint64_t start_by(struct link_dir *dir, uint64_t now_ps)
 {
-	return dir->free_ps > now_ps ? TIME_NEVER_PS : link_plan(dir)->start_ps;
+	if (dir->free_ps > now_ps)
+		return TIME_NEVER_PS;
+	return dir->plan_valid ? dir->plan.start_ps : link_plan(dir)->start_ps;
 }
 
 void link_run_until(struct link_dir *dir, uint64_t now_ps)

@@ -72,7 +72,7 @@ static inline uint32_t log2_q16(uint64_t x)
 /* Exponentially distributed with the given mean, cut at 22 times the mean. */
 static inline uint64_t rng_exponential(struct rng *r, uint64_t mean)
 {
-	uint64_t u = (rng_u64(r) >> 32) + 1;               /* 1..2^32 */
+	uint64_t u = (rng_u64(r) >> 32) + 1;                                    /* 1..2^32 */
 	uint64_t nats_q16 = ((UINT64_C(32) << 16) - log2_q16(u)) * 45426 >> 16; /* ln 2 in q16 */
 	return (uint64_t)((unsigned __int128)mean * nats_q16 >> 16);
 }

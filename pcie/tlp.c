@@ -66,6 +66,7 @@ static const uint8_t type_of_first_byte[256] = {
 #define DW0_EP      (1u << 14)
 #define DW0_ATTR(v) ((v) >> 12 & 3u)
 #define DW0_AT(v)   ((v) >> 10 & 3u)
+#define DW0_REST    0x00fffc00u /* everything but Fmt, Type and Length */
 
 /* Length and Byte Count have no code for 0: it stands for the largest value (TLP-002). */
 static uint16_t length_of_code(uint32_t code)
@@ -97,10 +98,13 @@ static uint32_t encode_dw0(const struct tlp *t, const struct type_row *row)
 		first |= FMT_4DW;
 	/* 4DW is a form of memory requests and AtomicOps only, and there are six message routings. */
 	ASSERT(type_of_first_byte[first] == IS(t->type));
-	return first << 24 | (t->tag & 0x200u ? DW0_T9 : 0) | (t->tc & 7u) << 20 |
-	       (t->tag & 0x100u ? DW0_T8 : 0) | (t->attr & TLP_ATTR_IDO ? DW0_IDO : 0) |
-	       (t->th ? DW0_TH : 0) | (t->td ? DW0_TD : 0) | (t->ep ? DW0_EP : 0) | (t->attr & 3u) << 12 |
-	       (t->at & 3u) << 10 | (has_length(row) ? t->length_dw & 0x3ffu : 0);
+	uint32_t dw0 = first << 24 | (has_length(row) ? t->length_dw & 0x3ffu : 0);
+	/* Most TLPs have none of these. */
+	if ((t->tag >> 8 | t->tc | t->attr | t->at) == 0 && !t->th && !t->td && !t->ep)
+		return dw0;
+	return dw0 | (t->tag & 0x200u ? DW0_T9 : 0) | (t->tc & 7u) << 20 | (t->tag & 0x100u ? DW0_T8 : 0) |
+	       (t->attr & TLP_ATTR_IDO ? DW0_IDO : 0) | (t->th ? DW0_TH : 0) | (t->td ? DW0_TD : 0) |
+	       (t->ep ? DW0_EP : 0) | (t->attr & 3u) << 12 | (t->at & 3u) << 10;
 }
 
 static void encode_header(const struct tlp *t, const struct type_row *row, uint8_t *wire)
@@ -158,6 +162,11 @@ size_t tlp_encode(const struct tlp *tlp, uint8_t *wire, size_t capacity)
 static void decode_dw0(struct tlp *t, const struct type_row *row, uint32_t dw0)
 {
 	t->addr64 = row->layout == ADDRESS && dw0 >> 24 & FMT_4DW;
+	t->length_dw = has_length(row) ? length_of_code(dw0) : 0;
+	if (row->layout == MESSAGE)
+		t->msg_route = dw0 >> 24 & ROUTE_MASK;
+	if ((dw0 & DW0_REST) == 0) /* as in most TLPs; the fields are 0 already */
+		return;
 	t->td = dw0 & DW0_TD;
 	t->ep = dw0 & DW0_EP;
 	t->th = dw0 & DW0_TH;
@@ -165,9 +174,6 @@ static void decode_dw0(struct tlp *t, const struct type_row *row, uint32_t dw0)
 	t->attr = (uint8_t)(DW0_ATTR(dw0) | (dw0 & DW0_IDO ? TLP_ATTR_IDO : 0));
 	t->at = DW0_AT(dw0);
 	t->tag = (uint16_t)((dw0 & DW0_T9 ? 0x200 : 0) | (dw0 & DW0_T8 ? 0x100 : 0));
-	t->length_dw = has_length(row) ? length_of_code(dw0) : 0;
-	if (row->layout == MESSAGE)
-		t->msg_route = dw0 >> 24 & ROUTE_MASK;
 }
 
 static void decode_header(struct tlp *t, const struct type_row *row, const uint8_t *wire)

@@ -78,7 +78,8 @@ struct config {
 		enum config_impl impl;
 		uint64_t poll_ps;
 		unsigned csr_read_cycles, csr_write_cycles, sram_cycles;
-		unsigned load_use_cycles, branch_taken_cycles, jump_cycles, mul_cycles, div_cycles, trap_cycles;
+		unsigned load_use_cycles, branch_taken_cycles, jump_cycles, mul_cycles, div_cycles,
+			trap_cycles;
 	} core;
 	struct {
 		unsigned chunk_bytes, buffers;
@@ -91,10 +92,10 @@ struct config {
 	struct {
 		bool event_idx, indirect, packed, notification_data, in_order, config_wce;
 		bool msix;
-		unsigned queues;     /* queues the driver uses, 0 = all it finds */
-		unsigned queue_size; /* 0 = the device's */
+		unsigned queues;        /* queues the driver uses, 0 = all it finds */
+		unsigned queue_size;    /* 0 = the device's */
 		unsigned segment_bytes; /* largest piece of a buffer, 0 = whole buffers */
-		bool check;          /* checker mode of the root complex (RC-013) */
+		bool check;             /* checker mode of the root complex (RC-013) */
 	} guest;
 	struct {
 		uint64_t read_ps, write_ps, flush_ps;

@@ -62,14 +62,14 @@ struct device {
 
 /* ---- CSR windows: the blocks' functions behind one type ---- */
 
-#define WINDOW(name, type, function)                                                                      \
-	static bool name##_window_read(void *ctx, uint64_t now_ps, uint32_t offset, uint32_t *value)      \
-	{                                                                                                 \
-		return function##_read((type *)ctx, now_ps, offset, value);                               \
-	}                                                                                                 \
-	static bool name##_window_write(void *ctx, uint64_t now_ps, uint32_t offset, uint32_t value)      \
-	{                                                                                                 \
-		return function##_write((type *)ctx, now_ps, offset, value);                              \
+#define WINDOW(name, type, function)                                                                         \
+	static bool name##_window_read(void *ctx, uint64_t now_ps, uint32_t offset, uint32_t *value)         \
+	{                                                                                                    \
+		return function##_read((type *)ctx, now_ps, offset, value);                                  \
+	}                                                                                                    \
+	static bool name##_window_write(void *ctx, uint64_t now_ps, uint32_t offset, uint32_t value)         \
+	{                                                                                                    \
+		return function##_write((type *)ctx, now_ps, offset, value);                                 \
 	}
 
 WINDOW(sys, struct sys, sys_csr)
@@ -131,19 +131,19 @@ static void connect_bus(struct device *device)
 		unsigned index;
 		struct csr_window window;
 	} windows[] = {
-		{ CSR_SYS_INDEX, { &device->sys, sys_window_read, sys_window_write } },
-		{ CSR_VIRTIO_INDEX, { &device->virtio, virtio_window_read, virtio_window_write } },
-		{ CSR_NOTIFY_INDEX, { device, notify_window_read, notify_window_write } },
-		{ CSR_FETCH_INDEX, { device->fetch, fetch_window_read, fetch_window_write } },
-		{ CSR_MOVER_INDEX, { device->mover, mover_window_read, mover_window_write } },
-		{ CSR_COPY_INDEX, { &device->copy, copy_window_read, copy_window_write } },
-		{ CSR_USED_INDEX, { device->used, used_window_read, used_window_write } },
-		{ CSR_MSIX_INDEX, { device->msix, msix_window_read, msix_window_write } },
-		{ CSR_TIMER_INDEX, { &device->timer, timer_window_read, timer_window_write } },
-		{ CSR_UART_INDEX, { &device->uart, uart_window_read, uart_window_write } },
-		{ CSR_MAILBOX_INDEX, { &device->mailbox, mailbox_window_read, mailbox_window_write } },
-		{ CSR_MEDIA_INDEX, { &device->sys, media_window_read, media_window_write } },
-		{ CSR_PCIE_INDEX, { &device->sys, pcie_window_read, pcie_window_write } },
+		{CSR_SYS_INDEX, {&device->sys, sys_window_read, sys_window_write}},
+		{CSR_VIRTIO_INDEX, {&device->virtio, virtio_window_read, virtio_window_write}},
+		{CSR_NOTIFY_INDEX, {device, notify_window_read, notify_window_write}},
+		{CSR_FETCH_INDEX, {device->fetch, fetch_window_read, fetch_window_write}},
+		{CSR_MOVER_INDEX, {device->mover, mover_window_read, mover_window_write}},
+		{CSR_COPY_INDEX, {&device->copy, copy_window_read, copy_window_write}},
+		{CSR_USED_INDEX, {device->used, used_window_read, used_window_write}},
+		{CSR_MSIX_INDEX, {device->msix, msix_window_read, msix_window_write}},
+		{CSR_TIMER_INDEX, {&device->timer, timer_window_read, timer_window_write}},
+		{CSR_UART_INDEX, {&device->uart, uart_window_read, uart_window_write}},
+		{CSR_MAILBOX_INDEX, {&device->mailbox, mailbox_window_read, mailbox_window_write}},
+		{CSR_MEDIA_INDEX, {&device->sys, media_window_read, media_window_write}},
+		{CSR_PCIE_INDEX, {&device->sys, pcie_window_read, pcie_window_write}},
 	};
 	for (unsigned i = 0; i < ARRAY_SIZE(windows); i++)
 		device->bus.window[windows[i].index] = windows[i].window;
@@ -284,6 +284,11 @@ static void dma_pending(void *ctx, bool pending)
 	endpoint_dma_pending(((struct device *)ctx)->endpoint, pending);
 }
 
+static void messages_sent(void *ctx, uint64_t now_ps)
+{
+	endpoint_messages_sent(((struct device *)ctx)->endpoint, now_ps);
+}
+
 static void console_line(void *ctx, uint64_t now_ps, const char *line)
 {
 	log_line(ctx, now_ps, line);
@@ -337,13 +342,13 @@ static bool create_link(struct device *device)
 	};
 	/* Both ends take completions without limit, as endpoints and root ports must (FC-005). */
 	const struct link_credits credits = {
-		.header = { [TLP_POSTED] = config->link.posted_headers,
-			    [TLP_NON_POSTED] = config->link.non_posted_headers },
-		.data = { [TLP_POSTED] = config->link.posted_data,
-			  [TLP_NON_POSTED] = config->link.non_posted_data },
+		.header = {[TLP_POSTED] = config->link.posted_headers,
+			   [TLP_NON_POSTED] = config->link.non_posted_headers},
+		.data = {[TLP_POSTED] = config->link.posted_data,
+			 [TLP_NON_POSTED] = config->link.non_posted_data},
 	};
-	const struct link_receiver to_host = { .ctx = device, .wake = wake_host, .urgent = host_urgent };
-	const struct link_receiver to_card = { .ctx = device, .wake = wake_endpoint };
+	const struct link_receiver to_host = {.ctx = device, .wake = wake_host, .urgent = host_urgent};
+	const struct link_receiver to_card = {.ctx = device, .wake = wake_endpoint};
 	struct link_config down = link;
 	down.seed++; /* errors of the two directions have nothing to do with each other */
 	device->up = link_dir_create(&link, &credits, &to_host);
@@ -443,17 +448,23 @@ static void create_processes(struct device *device)
 		const char *name;
 		kernel_step_fn *step;
 	} processes[PROCESS_COUNT] = {
-		[PROCESS_ENDPOINT] = { "endpoint", step_endpoint }, [PROCESS_DMA] = { "dma", step_dma },
-		[PROCESS_NOTIFY] = { "notify", step_notify },	    [PROCESS_FETCH] = { "fetch", step_fetch },
-		[PROCESS_MOVER] = { "mover", step_mover },	    [PROCESS_MEDIA] = { "media", step_media },
-		[PROCESS_USED] = { "used", step_used },		    [PROCESS_MSIX] = { "msix", step_msix },
-		[PROCESS_TIMER] = { "timer", step_timer },	    [PROCESS_UART] = { "uart", step_uart },
-		[PROCESS_SYS] = { "sys", step_sys },		    [PROCESS_CORE] = { "core", step_core },
-		[PROCESS_HOST] = { "host", step_host },
+		[PROCESS_ENDPOINT] = {"endpoint", step_endpoint},
+		[PROCESS_DMA] = {"dma", step_dma},
+		[PROCESS_NOTIFY] = {"notify", step_notify},
+		[PROCESS_FETCH] = {"fetch", step_fetch},
+		[PROCESS_MOVER] = {"mover", step_mover},
+		[PROCESS_MEDIA] = {"media", step_media},
+		[PROCESS_USED] = {"used", step_used},
+		[PROCESS_MSIX] = {"msix", step_msix},
+		[PROCESS_TIMER] = {"timer", step_timer},
+		[PROCESS_UART] = {"uart", step_uart},
+		[PROCESS_SYS] = {"sys", step_sys},
+		[PROCESS_CORE] = {"core", step_core},
+		[PROCESS_HOST] = {"host", step_host},
 	};
 	for (unsigned i = 0; i < PROCESS_COUNT; i++) {
 		device->process[i] = kernel_process_create(processes[i].name, processes[i].step, device);
-		device->waker[i] = (struct waker){ wake_process, device->process[i] };
+		device->waker[i] = (struct waker){wake_process, device->process[i]};
 	}
 }
 
@@ -472,6 +483,7 @@ static bool create_engines(struct device *device)
 		.requester_id = endpoint_id(device->endpoint),
 		.timeout = dma_timeout,
 		.pending = dma_pending,
+		.messages_sent = messages_sent,
 		.ctx = device,
 	};
 	device->dma = dma_create(config, &dma_ports);
@@ -528,10 +540,10 @@ static bool create_medium(struct device *device)
 
 static bool create_core(struct device *device)
 {
-	const struct cpu_bus bus = { .ctx = device, .read = bus_read, .write = bus_write };
+	const struct cpu_bus bus = {.ctx = device, .read = bus_read, .write = bus_write};
 	const struct cpu_memory memory[CPU_MEMORIES] = {
-		{ TCM_BASE, TCM_BYTES, device->tcm },
-		{ SRAM_BASE, SRAM_BYTES, device->sram },
+		{TCM_BASE, TCM_BYTES, device->tcm},
+		{SRAM_BASE, SRAM_BYTES, device->sram},
 	};
 	device->cpu = cpu_create(device->config, &bus, memory);
 	return device->cpu != NULL;
@@ -612,7 +624,7 @@ struct device *device_create(const struct config *config, struct store *store, c
 	    !create_medium(device) || !create_core(device))
 		goto out_of_memory;
 	connect(device);
-	const struct cpu_memory memory[CPU_MEMORIES] = { { TCM_BASE, TCM_BYTES, device->tcm } };
+	const struct cpu_memory memory[CPU_MEMORIES] = {{TCM_BASE, TCM_BYTES, device->tcm}};
 	if (cpu_load_elf(firmware_path, memory, &device->program, error, error_size) != 0)
 		goto failed;
 	return device;
@@ -698,17 +710,17 @@ bool device_quiescent(struct device *device, const char **what)
 		bool busy;
 		const char *name;
 	} checks[] = {
-		{ fetch_busy(device->fetch), "fetch engine" },
-		{ fetch_slots_in_use(device->fetch) != 0, "request slots" },
-		{ mover_busy(device->mover), "data mover" },
-		{ media_outstanding(device->media) != 0, "medium" },
-		{ copy_busy(&device->copy), "copy engine" },
-		{ used_busy(device->used), "used-ring writer" },
-		{ dma_busy(device->dma), "DMA engine" },
-		{ notify_busy(&device->notify), "notify unit" },
-		{ msix_waiting(device->msix) != 0, "MSI-X generator" },
-		{ link_backlog_bytes(device->up, kernel_now_ps()) != 0, "link towards the host" },
-		{ link_backlog_bytes(device->down, kernel_now_ps()) != 0, "link towards the card" },
+		{fetch_busy(device->fetch), "fetch engine"},
+		{fetch_slots_in_use(device->fetch) != 0, "request slots"},
+		{mover_busy(device->mover), "data mover"},
+		{media_outstanding(device->media) != 0, "medium"},
+		{copy_busy(&device->copy), "copy engine"},
+		{used_busy(device->used), "used-ring writer"},
+		{dma_busy(device->dma), "DMA engine"},
+		{notify_busy(&device->notify), "notify unit"},
+		{msix_waiting(device->msix) != 0, "MSI-X generator"},
+		{link_backlog_bytes(device->up, kernel_now_ps()) != 0, "link towards the host"},
+		{link_backlog_bytes(device->down, kernel_now_ps()) != 0, "link towards the card"},
 	};
 	for (unsigned i = 0; i < ARRAY_SIZE(checks); i++) {
 		if (checks[i].busy) {
@@ -728,8 +740,9 @@ void device_dump(struct device *device, FILE *out)
 	fprintf(out, "card at %" PRIu64 " ps, busy: %s\n", now_ps, what);
 	fprintf(out, "  endpoint  bus_master=%d memory_space=%d msix=%d in_reset=%d\n", control->bus_master,
 		control->memory_space, control->msix_enable, endpoint_in_reset(device->endpoint));
-	fprintf(out, "  virtio    status=%#x wanted=%#x unanswered=%d resetting=%d isr=%#x\n", device->virtio.status,
-		device->virtio.wanted, device->virtio.unanswered, device->virtio.resetting, device->virtio.isr);
+	fprintf(out, "  virtio    status=%#x wanted=%#x unanswered=%d resetting=%d isr=%#x\n",
+		device->virtio.status, device->virtio.wanted, device->virtio.unanswered,
+		device->virtio.resetting, device->virtio.isr);
 	fprintf(out, "  notify    pending=%#" PRIx64 "\n", device->notify.pending);
 	fprintf(out, "  fetch     walkers=%u slots=%u records=%u\n", fetch_walkers_busy(device->fetch),
 		fetch_slots_in_use(device->fetch), (unsigned)fetch_stats(device->fetch)->requests);
@@ -738,16 +751,16 @@ void device_dump(struct device *device, FILE *out)
 	fprintf(out, "  dma       tags=%u\n", dma_stats(device->dma)->tags_in_use);
 	fprintf(out, "  msix      waiting=%u\n", msix_waiting(device->msix));
 	fprintf(out, "  events    %#x enabled %#x panic %u: mcause %#x mepc %#x mtval %#x\n",
-		all_events(device, now_ps), device->sys.event_enable, device->panic_code, device->sys.trap_cause,
-		device->sys.trap_pc, device->sys.trap_value);
+		all_events(device, now_ps), device->sys.event_enable, device->panic_code,
+		device->sys.trap_cause, device->sys.trap_pc, device->sys.trap_value);
 	cpu_dump(device->cpu, out);
 }
 
 struct device_stats device_stats(struct device *device)
 {
 	uint64_t now_ps = kernel_now_ps();
-	const struct link_config link = { .generation = device->config->link.gen,
-					  .lanes = device->config->link.lanes };
+	const struct link_config link = {.generation = device->config->link.gen,
+					 .lanes = device->config->link.lanes};
 	return (struct device_stats){
 		.endpoint = endpoint_stats(device->endpoint),
 		.notify = &device->notify.stats,

@@ -103,7 +103,8 @@ struct device_stats {
 	struct cpu_stats cpu;
 	const struct link_stats *up, *down;
 	struct link_rate rate;
-	unsigned code_bytes, data_bytes, stack_bytes; /* of the firmware: text and constants, data and bss, worst stack */
+	unsigned code_bytes, data_bytes,
+		stack_bytes; /* of the firmware: text and constants, data and bss, worst stack */
 };
 struct device_stats device_stats(struct device *device);
 

@@ -3,9 +3,10 @@
 
 #include <systemc>
 
+#include <array>
 #include <cstdlib>
 #include <deque>
-#include <vector>
+#include <string>
 
 using namespace sc_core;
 
@@ -51,7 +52,8 @@ struct kernel_process {
 	std::string name;
 	kernel_step_fn *step;
 	void *ctx;
-	size_t index;
+	size_t index; // in order of creation
+	uint64_t due_ps;
 };
 
 namespace
@@ -65,6 +67,17 @@ namespace
 struct scheduler : sc_module {
 	SC_HAS_PROCESS(scheduler);
 
+	struct entry {
+		uint64_t at_ps;
+		kernel_process *process;
+
+		bool before(const entry &other) const
+		{
+			return at_ps != other.at_ps ? at_ps < other.at_ps
+						    : process->index < other.process->index;
+		}
+	};
+
 	explicit scheduler(sc_module_name module_name) : sc_module(module_name)
 	{
 		SC_METHOD(run);
@@ -72,20 +85,7 @@ struct scheduler : sc_module {
 		dont_initialize();
 	}
 
-	size_t earliest() const
-	{
-		const uint64_t *due = due_ps.data();
-		size_t count = due_ps.size(), best = 0;
-		uint64_t best_ps = due[0];
-		for (size_t i = 1; i < count; i++) { // without branches: any of them may be next
-			bool earlier = due[i] < best_ps;
-			best_ps = earlier ? due[i] : best_ps;
-			best = earlier ? i : best;
-		}
-		return best;
-	}
-
-	uint64_t next_due_ps() const { return due_ps.empty() ? TIME_NEVER_PS : due_ps[earliest()]; }
+	uint64_t next_due_ps() const { return waiting == 0 ? TIME_NEVER_PS : queue[waiting - 1].at_ps; }
 
 	void run()
 	{
@@ -93,29 +93,51 @@ struct scheduler : sc_module {
 		armed_ps = TIME_NEVER_PS;
 		now_ps = systemc_now_ps();
 		limit_ps = systemc_next_ps();
-		while (!stopping) {
-			size_t index = earliest();
-			uint64_t at_ps = due_ps[index];
-			if (at_ps > now_ps) {
-				if (at_ps >= limit_ps || at_ps > until_ps)
+		while (!stopping && waiting != 0) {
+			entry first = queue[waiting - 1];
+			if (first.at_ps > now_ps) {
+				if (first.at_ps >= limit_ps || first.at_ps > until_ps)
 					break;
-				now_ps = at_ps;
+				now_ps = first.at_ps;
 			}
-			due_ps[index] = TIME_NEVER_PS;
+			waiting--;
+			first.process->due_ps = TIME_NEVER_PS;
 			events++;
-			wake(index, processes[index].step(processes[index].ctx, now_ps));
+			wake(first.process, first.process->step(first.process->ctx, now_ps));
 		}
 		running = false;
 		arm();
 	}
 
-	void wake(size_t index, uint64_t at_ps)
+	void wake(kernel_process *process, uint64_t at_ps)
 	{
-		if (at_ps >= due_ps[index])
+		if (at_ps >= process->due_ps)
 			return;
-		due_ps[index] = at_ps;
+		if (process->due_ps != TIME_NEVER_PS)
+			remove(process);
+		process->due_ps = at_ps;
+		insert(entry{at_ps, process});
 		if (!running)
 			arm();
+	}
+
+	// The queue is short (a process stands in it once, and most sleep) and what is added is mostly due soon: a sorted
+	// array, the earliest at its end, is faster here than any heap.
+	void insert(entry added)
+	{
+		size_t at = waiting++;
+		for (; at > 0 && queue[at - 1].before(added); at--)
+			queue[at] = queue[at - 1];
+		queue[at] = added;
+	}
+
+	void remove(const kernel_process *process)
+	{
+		size_t at = waiting - 1;
+		while (queue[at].process != process)
+			at--;
+		for (waiting--; at < waiting; at++)
+			queue[at] = queue[at + 1];
 	}
 
 	void arm()
@@ -148,20 +170,24 @@ struct scheduler : sc_module {
 
 	sc_event event;
 	std::deque<kernel_process> processes;
-	std::vector<uint64_t> due_ps;
-	uint64_t now_ps = 0;                 // of the process that runs; may be ahead of SystemC
-	uint64_t limit_ps = 0;               // SystemC has something to do then
-	uint64_t armed_ps = TIME_NEVER_PS;   // event is notified for then
-	uint64_t until_ps = TIME_NEVER_PS;   // end of the present kernel_run
+	std::array<entry, 64> queue;       // of processes that want to run, latest first
+	size_t waiting = 0;                // entries of it
+	uint64_t now_ps = 0;               // of the process that runs; may be ahead of SystemC
+	uint64_t limit_ps = 0;             // SystemC has something to do then
+	uint64_t armed_ps = TIME_NEVER_PS; // event is notified for then
+	uint64_t until_ps = TIME_NEVER_PS; // end of the present kernel_run
 	uint64_t events = 0;
 	bool running = false, stopping = false;
 };
 
-// SystemC's kernel is one per process, and so is this part of it.
+// SystemC's kernel is one per process, and so is this part of it. Made on first use, because SystemC is not ready before main.
+scheduler *only_scheduler;
+
 scheduler &the_scheduler()
 {
-	static scheduler instance("kernel");
-	return instance;
+	if (!only_scheduler)
+		only_scheduler = new scheduler("kernel");
+	return *only_scheduler;
 }
 
 } // namespace
@@ -193,7 +219,8 @@ void kernel_run(uint64_t until_ps)
 	s.stopping = false;
 	s.armed_ps = TIME_NEVER_PS; // a stop may have left it behind
 	s.arm();
-	sc_time span = until_ps == TIME_NEVER_PS ? sc_max_time() - sc_time_stamp() : time_of(until_ps - systemc_ps);
+	sc_time span =
+		until_ps == TIME_NEVER_PS ? sc_max_time() - sc_time_stamp() : time_of(until_ps - systemc_ps);
 	sc_start(span, SC_EXIT_ON_STARVATION);
 }
 
@@ -211,14 +238,14 @@ uint64_t kernel_events(void)
 struct kernel_process *kernel_process_create(const char *name, kernel_step_fn *step, void *ctx)
 {
 	scheduler &s = the_scheduler();
-	s.processes.push_back(kernel_process{name, step, ctx, s.processes.size()});
-	s.due_ps.push_back(TIME_NEVER_PS);
+	ASSERT(s.processes.size() < s.queue.size());
+	s.processes.push_back(kernel_process{name, step, ctx, s.processes.size(), TIME_NEVER_PS});
 	return &s.processes.back();
 }
 
 void kernel_process_wake(struct kernel_process *process, uint64_t at_ps)
 {
-	the_scheduler().wake(process->index, at_ps);
+	the_scheduler().wake(process, at_ps);
 }
 
 void kernel_thread_spawn(const char *name, kernel_thread_fn *fn, void *arg)

@@ -12,10 +12,10 @@
 
 /* Points of a request's path on the card, in order of time for a read; a write has MEDIA_START after its data. */
 enum stage {
-	STAGE_DOORBELL,    /* the doorbell that led to it arrived at the notify unit; absent if none was needed */
-	STAGE_SERVICE,     /* its queue was handed to the fetch engine */
-	STAGE_HEAD,        /* its available ring entry was known */
-	STAGE_RECORD,      /* parsed, header fetched, handed to the core */
+	STAGE_DOORBELL, /* the doorbell that led to it arrived at the notify unit; absent if none was needed */
+	STAGE_SERVICE,  /* its queue was handed to the fetch engine */
+	STAGE_HEAD,     /* its available ring entry was known */
+	STAGE_RECORD,   /* parsed, header fetched, handed to the core */
 	STAGE_FIRMWARE,    /* the firmware took it up */
 	STAGE_JOB,         /* the mover got its job */
 	STAGE_MEDIA_START, /* first access of the medium began */

@@ -21,7 +21,8 @@ static void start(struct copy *copy, uint64_t now_ps, uint32_t value)
 	uint32_t bytes = value & CSR_COPY_START_BYTES_MASK;
 	bool to_guest = value & CSR_COPY_START_TO_GUEST_MASK;
 	uint32_t tag = value >> CSR_COPY_START_TAG_SHIFT;
-	if (copy->outstanding == COPIES_MAX || bytes == 0 || bytes > 4096 || copy->local > SRAM_BYTES - bytes) {
+	if (copy->outstanding == COPIES_MAX || bytes == 0 || bytes > 4096 ||
+	    copy->local > SRAM_BYTES - bytes) {
 		copy->stats.refused++;
 		return;
 	}
@@ -29,11 +30,11 @@ static void start(struct copy *copy, uint64_t now_ps, uint32_t value)
 	copy->stats.bytes += bytes;
 	*(to_guest ? &copy->stats.to_guest : &copy->stats.from_guest) += 1;
 	dma_request_fifo_push(copy->dma, now_ps,
-			      (struct dma_request){ .addr = copy->host,
-						    .bytes = bytes,
-						    .write = to_guest,
-						    .data = copy->sram + copy->local,
-						    .cookie = tag });
+			      (struct dma_request){.addr = copy->host,
+						   .bytes = bytes,
+						   .write = to_guest,
+						   .data = copy->sram + copy->local,
+						   .cookie = tag});
 }
 
 static uint32_t pop_done(struct copy *copy, uint64_t now_ps)
@@ -43,7 +44,8 @@ static uint32_t pop_done(struct copy *copy, uint64_t now_ps)
 	struct dma_done done = dma_done_fifo_pop(&copy->done, now_ps);
 	copy->outstanding--;
 	copy->stats.failed += done.status != DMA_OK;
-	return done.cookie | CSR_COPY_DONE_VALID_MASK | (done.status != DMA_OK ? CSR_COPY_DONE_ERROR_MASK : 0);
+	return done.cookie | CSR_COPY_DONE_VALID_MASK |
+	       (done.status != DMA_OK ? CSR_COPY_DONE_ERROR_MASK : 0);
 }
 
 bool copy_csr_read(struct copy *copy, uint64_t now_ps, uint32_t offset, uint32_t *value)

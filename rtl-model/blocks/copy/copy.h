@@ -22,7 +22,7 @@ struct copy_stats {
 struct copy {
 	struct dma_request_fifo *dma; /* channel DMA_COPY */
 	uint8_t *sram;
-	struct dma_done_fifo done;    /* cookie: the firmware's tag */
+	struct dma_done_fifo done; /* cookie: the firmware's tag */
 	uint64_t host;
 	uint32_t local;
 	unsigned outstanding;

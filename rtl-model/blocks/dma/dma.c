@@ -1,33 +1,23 @@
 #include "rtl-model/blocks/dma/dma.h"
+#include "rtl-model/blocks/dma/tags.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define TAGS_MAX 1024u /* 10-bit tags */
-#define TAG_10BIT_FIRST 256u /* a 10-bit requester uses 256..1023, PCIe 6.0 §2.2.6.2 */
 #define READS_MAX 512u
-#define NONE UINT16_MAX
+#define NONE      UINT16_MAX
+/* How long a tag rests while software has completion timeouts switched off: the end of the default range (TAG-007). */
+#define REST_PS (50 * PS_PER_MS)
 
-/* A read request with TLPs in flight. */
+/* A read request that has been begun: all its TLPs together. */
 struct read {
 	uint32_t cookie;
-	uint16_t tags;        /* TLPs in flight */
-	bool issued;          /* all its TLPs have been sent */
+	uint16_t tags; /* TLPs in flight */
+	bool issued;   /* all its TLPs have been sent */
 	bool failed;
-	bool forgotten;       /* aborted: drop the data, report nothing */
+	bool forgotten; /* aborted: drop the data, report nothing */
 	enum dma_channel channel;
 	uint16_t next_free;
-};
-
-enum tag_state { TAG_FREE, TAG_IN_FLIGHT, TAG_QUARANTINED };
-
-struct tag {
-	enum tag_state state;
-	uint16_t read;
-	uint16_t older, newer; /* list in order of issue: the first to time out is the oldest */
-	uint64_t issued_ps;
-	struct tlp_requester expect;
-	uint8_t *data;         /* where the next byte goes */
 };
 
 struct channel {
@@ -35,7 +25,7 @@ struct channel {
 	struct dma_done_fifo *done;
 	struct dma_request now; /* request being cut into TLPs */
 	bool active;
-	uint16_t read;          /* its entry, for reads */
+	uint16_t read; /* its entry, for reads */
 };
 
 struct dma {
@@ -43,96 +33,50 @@ struct dma {
 	uint64_t period_ps;
 	unsigned tlp_cycles, bytes_per_cycle, backlog_bytes, tags_wanted;
 	struct channel channel[DMA_CHANNELS];
-	unsigned turn;          /* channel served last */
-	uint64_t free_ps;       /* when the next TLP can be made */
-	struct tag tag[TAGS_MAX];
-	uint16_t tag_oldest, tag_newest;
-	unsigned tag_last, tags_used, tags_quarantined;
+	unsigned turn;       /* channel served last */
+	uint64_t free_ps;    /* when the next TLP can be made */
+	uint64_t wire_bytes; /* ever given to the link */
+	struct tags tags;
 	struct read read[READS_MAX];
 	uint16_t read_free;
-	unsigned reads_used;
 	struct dma_stats stats;
 };
 
-/* ---- pools ---- */
+/* ---- reads and their tags ---- */
 
 static void pools_init(struct dma *dma)
 {
-	memset(dma->tag, 0, sizeof(dma->tag));
-	dma->tag_oldest = dma->tag_newest = NONE;
-	dma->tags_used = dma->tags_quarantined = 0;
-	dma->reads_used = 0;
+	tags_init(&dma->tags);
 	for (unsigned i = 0; i < READS_MAX; i++)
 		dma->read[i].next_free = (uint16_t)(i + 1 < READS_MAX ? i + 1 : NONE);
 	dma->read_free = 0;
 }
 
-/* Tag numbers this function may use now, [first, first + count). PCIe 6.0 §2.2.6.2 (TAG-002, TAG-003). */
-static unsigned tag_range(const struct dma *dma, unsigned *first)
+static uint16_t read_take(struct dma *dma, enum dma_channel channel, uint32_t cookie)
 {
-	const struct cfg_control *control = dma->ports.control;
-	unsigned count = control->extended_tag ? 256 : 32;
-	*first = 0;
-	if (control->tag_10bit) {
-		*first = TAG_10BIT_FIRST;
-		count = TAGS_MAX - TAG_10BIT_FIRST;
-	}
-	return min_u32(count, dma->tags_wanted);
+	uint16_t index = dma->read_free;
+	dma->read_free = dma->read[index].next_free;
+	dma->read[index] = (struct read){.cookie = cookie, .channel = channel};
+	return index;
 }
 
-/* A free tag, searched from the one used last so that a tag rests before it is used again; NONE if all are taken. */
-static uint16_t tag_take(struct dma *dma)
+/* Tags have changed hands. Transactions Pending speaks of reads that can still be answered; a timeout ends a read
+ * (PCIe 6.0 §7.5.3.5). */
+static void tags_changed(struct dma *dma, bool was_pending)
 {
-	unsigned first;
-	unsigned count = tag_range(dma, &first);
-	if (dma->tags_used >= count)
-		return NONE;
-	for (unsigned i = 1; i <= count; i++) {
-		unsigned number = first + (dma->tag_last + i) % count;
-		if (dma->tag[number].state == TAG_FREE) {
-			dma->tag_last = number - first;
-			return (uint16_t)number;
-		}
-	}
-	return NONE;
-}
-
-static void tag_unlink(struct dma *dma, uint16_t number)
-{
-	struct tag *tag = &dma->tag[number];
-	*(tag->older == NONE ? &dma->tag_oldest : &dma->tag[tag->older].newer) = tag->newer;
-	*(tag->newer == NONE ? &dma->tag_newest : &dma->tag[tag->newer].older) = tag->older;
-}
-
-static void tag_link(struct dma *dma, uint16_t number, uint64_t now_ps)
-{
-	struct tag *tag = &dma->tag[number];
-	tag->issued_ps = now_ps;
-	tag->older = dma->tag_newest;
-	tag->newer = NONE;
-	*(dma->tag_newest == NONE ? &dma->tag_oldest : &dma->tag[dma->tag_newest].newer) = number;
-	dma->tag_newest = number;
-}
-
-static void pending_changed(const struct dma *dma)
-{
-	if (dma->ports.pending)
-		dma->ports.pending(dma->ports.ctx, dma->tags_used != 0);
-}
-
-static void tag_release(struct dma *dma, uint16_t number)
-{
-	tag_unlink(dma, number);
-	if (dma->tag[number].state == TAG_QUARANTINED)
-		dma->tags_quarantined--;
-	dma->tag[number].state = TAG_FREE;
-	dma->tags_used--;
-	dma->stats.tags_in_use = dma->tags_used;
-	if (dma->tags_used == 0)
-		pending_changed(dma);
+	bool pending = dma->tags.in_flight.count != 0;
+	dma->stats.tags_in_use = tags_used(&dma->tags);
+	dma->stats.tags_in_use_max = max_u32(dma->stats.tags_in_use_max, dma->stats.tags_in_use);
+	if (pending != was_pending && dma->ports.pending)
+		dma->ports.pending(dma->ports.ctx, pending);
 }
 
 /* ---- ends of requests ---- */
+
+static bool channel_busy(const struct channel *channel)
+{
+	return channel->active || dma_request_fifo_count(&channel->requests) != 0;
+}
 
 static void report(struct dma *dma, uint64_t now_ps, enum dma_channel channel, uint32_t cookie, bool write,
 		   enum dma_status status)
@@ -144,7 +88,13 @@ static void report(struct dma *dma, uint64_t now_ps, enum dma_channel channel, u
 	else
 		*(write ? &dma->stats.writes : &dma->stats.reads) += 1;
 	if (dma->channel[channel].done)
-		dma_done_fifo_push(dma->channel[channel].done, now_ps, (struct dma_done){ cookie, status });
+		dma_done_fifo_push(dma->channel[channel].done, now_ps, (struct dma_done){cookie, status});
+}
+
+static void messages_changed(const struct dma *dma, uint64_t now_ps)
+{
+	if (!channel_busy(&dma->channel[DMA_MSIX]) && dma->ports.messages_sent)
+		dma->ports.messages_sent(dma->ports.ctx, now_ps);
 }
 
 static void read_end_if_complete(struct dma *dma, uint64_t now_ps, uint16_t index)
@@ -156,33 +106,22 @@ static void read_end_if_complete(struct dma *dma, uint64_t now_ps, uint16_t inde
 		report(dma, now_ps, read->channel, read->cookie, false, read->failed ? DMA_FAILED : DMA_OK);
 	read->next_free = dma->read_free;
 	dma->read_free = index;
-	dma->reads_used--;
 }
 
-/* One TLP of the read is over. A channel may have waited for its tag or its entry. */
-static void read_tlp_end(struct dma *dma, uint64_t now_ps, uint16_t index, bool failed)
+/* One TLP of the read is over; its tag is free, or rests if a completion of it may still come. A channel may have waited
+ * for the tag or for an entry. */
+static void tag_end(struct dma *dma, uint64_t now_ps, uint16_t number, bool failed, bool rest)
 {
+	uint16_t index = dma->tags.tag[number].read;
+	if (rest)
+		tags_rest(&dma->tags, number, now_ps);
+	else
+		tags_release(&dma->tags, number);
+	tags_changed(dma, true);
 	dma->read[index].tags--;
 	dma->read[index].failed |= failed;
 	read_end_if_complete(dma, now_ps, index);
 	waker_wake(dma->ports.self, now_ps);
-}
-
-static void tag_end(struct dma *dma, uint64_t now_ps, uint16_t number, bool failed)
-{
-	tag_release(dma, number);
-	read_tlp_end(dma, now_ps, dma->tag[number].read, failed);
-}
-
-/* The read fails, but its tag stays out of use for a whole timeout, so that a late completion cannot be taken for
- * another request's (TAG-006, TAG-009). */
-static void tag_quarantine(struct dma *dma, uint64_t now_ps, uint16_t number)
-{
-	dma->tag[number].state = TAG_QUARANTINED;
-	dma->tags_quarantined++;
-	tag_unlink(dma, number);
-	tag_link(dma, number, now_ps);
-	read_tlp_end(dma, now_ps, dma->tag[number].read, true);
 }
 
 /* ---- making TLPs ---- */
@@ -193,6 +132,7 @@ static void send(struct dma *dma, uint64_t ready_ps, const struct tlp *tlp)
 	size_t size = tlp_encode(tlp, wire, TLP_WIRE_BYTES_MAX);
 	ASSERT(size != 0);
 	link_push_reserved(dma->ports.up, ready_ps, size);
+	dma->wire_bytes += size + LINK_TLP_OVERHEAD_BYTES;
 }
 
 static void send_write(struct dma *dma, uint64_t ready_ps, uint64_t addr, uint32_t bytes, const uint8_t *data)
@@ -234,21 +174,17 @@ static void send_read(struct dma *dma, uint64_t ready_ps, uint16_t number, uint6
 static bool advance_read(struct dma *dma, uint64_t ready_ps, struct channel *channel)
 {
 	struct dma_request *now = &channel->now;
-	uint16_t number = tag_take(dma);
-	if (number == NONE)
+	bool was_pending = dma->tags.in_flight.count != 0;
+	uint16_t number = tags_take(&dma->tags, dma->ports.control, dma->tags_wanted, ready_ps);
+	if (number == TAG_NONE)
 		return false;
+	tags_changed(dma, was_pending);
 	uint32_t mrrs = dma->ports.control->mrrs_bytes;
 	uint32_t bytes = tlp_split_bytes(now->addr, now->bytes, mrrs, mrrs);
-	struct tag *tag = &dma->tag[number];
-	tag->state = TAG_IN_FLIGHT;
+	struct tag *tag = &dma->tags.tag[number];
 	tag->read = channel->read;
 	tag->data = now->data;
 	tlp_requester_start(&tag->expect, now->addr, bytes, 0, 0);
-	tag_link(dma, number, ready_ps);
-	if (dma->tags_used++ == 0)
-		pending_changed(dma);
-	dma->stats.tags_in_use = dma->tags_used;
-	dma->stats.tags_in_use_max = max_u32(dma->stats.tags_in_use_max, dma->tags_used);
 	dma->read[channel->read].tags++;
 	send_read(dma, ready_ps, number, now->addr, bytes);
 	now->addr += bytes;
@@ -285,13 +221,8 @@ static bool activate(struct dma *dma, uint64_t now_ps, enum dma_channel index)
 			continue;
 		}
 		channel->active = true;
-		if (!channel->now.write) {
-			channel->read = dma->read_free;
-			dma->read_free = dma->read[channel->read].next_free;
-			dma->reads_used++;
-			dma->read[channel->read] =
-				(struct read){ .cookie = channel->now.cookie, .channel = index };
-		}
+		if (!channel->now.write)
+			channel->read = read_take(dma, index, channel->now.cookie);
 	}
 	return true;
 }
@@ -314,6 +245,8 @@ static bool serve(struct dma *dma, uint64_t now_ps, enum dma_channel index)
 	if (channel->now.bytes != 0)
 		return true;
 	channel->active = false;
+	if (index == DMA_MSIX)
+		messages_changed(dma, now_ps);
 	if (channel->now.write) {
 		report(dma, dma->free_ps, index, channel->now.cookie, true, DMA_OK);
 	} else {
@@ -323,82 +256,101 @@ static bool serve(struct dma *dma, uint64_t now_ps, enum dma_channel index)
 	return true;
 }
 
-static bool work_waits(const struct dma *dma, uint64_t now_ps)
+/* One bit per channel that has something to send. */
+static unsigned channels_waiting(const struct dma *dma, uint64_t now_ps)
 {
+	unsigned waiting = 0;
 	for (unsigned i = 0; i < DMA_CHANNELS; i++)
 		if (dma->channel[i].active || dma_request_fifo_ready(&dma->channel[i].requests, now_ps))
-			return true;
-	return false;
+			waiting |= 1u << i;
+	return waiting;
 }
 
-/* One TLP from the next channel in turn that can go on. */
-static bool serve_one(struct dma *dma, uint64_t now_ps)
+/* The channel whose turn it is: the next one after the one served last. */
+static unsigned next_turn(unsigned waiting, unsigned last)
 {
-	for (unsigned i = 1; i <= DMA_CHANNELS; i++) {
-		unsigned index = (dma->turn + i) % DMA_CHANNELS;
-		if (serve(dma, now_ps, (enum dma_channel)index)) {
-			dma->turn = index;
-			return true;
-		}
-	}
-	return false;
+	unsigned after = waiting & ~((2u << last) - 1);
+	return (unsigned)__builtin_ctz(after ? after : waiting);
 }
 
-static uint64_t next_request_ps(const struct dma *dma)
+/* When the next request becomes visible that is not yet. Those that are visible wait for something else: the head of one
+ * channel that has no tag must not hide that of another. */
+static uint64_t next_request_ps(const struct dma *dma, uint64_t now_ps)
 {
 	uint64_t next_ps = TIME_NEVER_PS;
-	for (unsigned i = 0; i < DMA_CHANNELS; i++)
-		next_ps = min_u64(next_ps, dma_request_fifo_next_ps(&dma->channel[i].requests));
+	for (unsigned i = 0; i < DMA_CHANNELS; i++) {
+		uint64_t head_ps = dma_request_fifo_next_ps(&dma->channel[i].requests);
+		if (head_ps > now_ps)
+			next_ps = min_u64(next_ps, head_ps);
+	}
 	return next_ps;
 }
 
 /* Fills the transmit buffer. TLPs are made ahead of time up to its size, in one call. Returns when to go on. */
 static uint64_t transmit(struct dma *dma, uint64_t now_ps)
 {
-	if (!work_waits(dma, now_ps))
-		return next_request_ps(dma);
+	unsigned waiting = channels_waiting(dma, now_ps);
+	if (waiting == 0)
+		return next_request_ps(dma, now_ps);
 	if (!cfg_control_may_master(dma->ports.control)) {
 		dma->stats.stall_bus_master++;
 		return TIME_NEVER_PS; /* the endpoint wakes us when that changes */
 	}
 	dma->free_ps = max_u64(dma->free_ps, now_ps);
-	for (;;) {
-		if (link_backlog_bytes(dma->ports.up, now_ps) >= dma->backlog_bytes) {
+	uint64_t room_bytes = dma->wire_bytes + dma->backlog_bytes;
+	uint64_t backlog_bytes = link_backlog_bytes(dma->ports.up, now_ps);
+	while (waiting != 0) {
+		if (dma->wire_bytes + backlog_bytes >= room_bytes) {
 			dma->stats.stall_backlog++;
 			return max_u64(link_drain_ps(dma->ports.up, now_ps, dma->backlog_bytes / 2),
 				       now_ps + dma->period_ps);
 		}
-		if (!serve_one(dma, now_ps))
-			break;
+		unsigned index = next_turn(waiting, dma->turn);
+		if (serve(dma, now_ps, (enum dma_channel)index))
+			dma->turn = index;
+		else
+			waiting &= ~(1u << index);
 	}
-	uint64_t next_ps = next_request_ps(dma);
-	return next_ps > now_ps ? next_ps : TIME_NEVER_PS; /* tags come back with completions, which wake us */
+	return next_request_ps(dma, now_ps); /* tags come back with completions, which wake us */
 }
 
 /* ---- completions and timeouts ---- */
 
 static void tag_timeout(struct dma *dma, uint64_t now_ps, uint16_t number)
 {
-	struct tag *tag = &dma->tag[number];
-	if (tag->state == TAG_QUARANTINED) { /* rested long enough: no answer will come any more */
-		tag_release(dma, number);
-		return;
-	}
+	bool forgotten = dma->read[dma->tags.tag[number].read].forgotten;
 	dma->stats.timeouts++;
-	bool forgotten = dma->read[tag->read].forgotten;
-	tag_quarantine(dma, now_ps, number);
+	tag_end(dma, now_ps, number, true, true);
 	if (!forgotten && dma->ports.timeout)
 		dma->ports.timeout(dma->ports.ctx, now_ps);
 }
 
+/* A tag that has rested for as long as an answer may take is as good as new (TAG-006, TAG-009). */
+static void tag_rested(struct dma *dma, uint64_t now_ps, uint16_t number)
+{
+	tags_release(&dma->tags, number);
+	dma->stats.tags_in_use = tags_used(&dma->tags);
+	waker_wake(dma->ports.self, now_ps);
+}
+
+/* When the oldest tag of the list will have been in it for `limit_ps`. */
+static uint64_t due_ps(const struct dma *dma, const struct tag_list *list, uint64_t limit_ps)
+{
+	if (list->count == 0 || limit_ps == TIME_NEVER_PS)
+		return TIME_NEVER_PS;
+	return dma->tags.tag[list->oldest].since_ps + limit_ps;
+}
+
 static uint64_t check_timeouts(struct dma *dma, uint64_t now_ps)
 {
+	const struct tag_list *in_flight = &dma->tags.in_flight, *resting = &dma->tags.resting;
 	uint64_t limit_ps = dma->ports.control->completion_timeout_ps;
-	if (limit_ps == TIME_NEVER_PS)
-		return TIME_NEVER_PS;
-	while (dma->tag_oldest != NONE && dma->tag[dma->tag_oldest].issued_ps + limit_ps <= now_ps)
-		tag_timeout(dma, now_ps, dma->tag_oldest);
-	return dma->tag_oldest == NONE ? TIME_NEVER_PS : dma->tag[dma->tag_oldest].issued_ps + limit_ps;
+	uint64_t rest_ps = limit_ps == TIME_NEVER_PS ? REST_PS : limit_ps;
+	while (due_ps(dma, resting, rest_ps) <= now_ps)
+		tag_rested(dma, now_ps, resting->oldest);
+	while (due_ps(dma, in_flight, limit_ps) <= now_ps)
+		tag_timeout(dma, now_ps, in_flight->oldest);
+	return min_u64(due_ps(dma, in_flight, limit_ps), due_ps(dma, resting, rest_ps));
 }
 
 static enum dma_completion failure_kind(const struct tlp *cpl)
@@ -406,41 +358,52 @@ static enum dma_completion failure_kind(const struct tlp *cpl)
 	return cpl->status == TLP_CA ? DMA_COMPLETION_CA : DMA_COMPLETION_UR;
 }
 
+/* Poisoned data fails the read (CPL-017). The completions behind it still come, and the tag is theirs until then
+ * (TAG-006). `expect` is what was expected before it. */
+static void poisoned(struct dma *dma, uint64_t now_ps, const struct tlp *cpl,
+		     const struct tlp_requester *expect)
+{
+	struct tag *tag = &dma->tags.tag[cpl->tag];
+	uint32_t bytes = min_u32(cpl->length_dw * 4u - expect->addr % 4, expect->bytes);
+	if (bytes == expect->bytes) {
+		tag_end(dma, now_ps, cpl->tag, true, false);
+		return;
+	}
+	tag->expect = *expect;
+	tag->expect.addr += bytes;
+	tag->expect.bytes -= bytes;
+	tag->data += bytes;
+	dma->read[tag->read].failed = true;
+}
+
 enum dma_completion dma_complete(struct dma *dma, uint64_t now_ps, const struct tlp *cpl)
 {
-	struct tag *tag = &dma->tag[cpl->tag % TAGS_MAX];
+	struct tag *tag = &dma->tags.tag[cpl->tag % TAGS_MAX];
 	if (cpl->requester_id != *dma->ports.requester_id || tag->state != TAG_IN_FLIGHT) {
 		dma->stats.unexpected++;
 		return DMA_COMPLETION_UNEXPECTED;
 	}
+	const struct tlp_requester expect = tag->expect;
 	const uint8_t *data;
 	uint32_t bytes;
-	enum dma_completion result = DMA_COMPLETION_OK;
-	switch (tlp_requester_accept(&tag->expect, cpl, &data, &bytes)) {
+	enum tlp_cpl_result result = tlp_requester_accept(&tag->expect, cpl, &data, &bytes);
+	switch (result) {
 	case TLP_CPL_PART:
 	case TLP_CPL_DONE:
 		if (!dma->read[tag->read].forgotten)
 			memcpy(tag->data, data, bytes);
 		tag->data += bytes;
-		if (tag->expect.bytes != 0)
-			return DMA_COMPLETION_OK;
-		tag_end(dma, now_ps, cpl->tag, false);
-		break;
-	case TLP_CPL_ERROR:
-		result = failure_kind(cpl);
-		tag_end(dma, now_ps, cpl->tag, true);
-		break;
-	case TLP_CPL_POISONED:
-		result = DMA_COMPLETION_POISONED;
-		tag_end(dma, now_ps, cpl->tag, true);
-		break;
-	case TLP_CPL_UNEXPECTED:
-		/* The right tag with the wrong shape: the request can no longer be trusted (ERR-009). */
-		dma->stats.unexpected++;
-		tag_quarantine(dma, now_ps, cpl->tag);
-		return DMA_COMPLETION_UNEXPECTED;
+		if (result == TLP_CPL_DONE)
+			tag_end(dma, now_ps, cpl->tag, false, false);
+		return DMA_COMPLETION_OK;
+	case TLP_CPL_ERROR: tag_end(dma, now_ps, cpl->tag, true, false); return failure_kind(cpl);
+	case TLP_CPL_POISONED: poisoned(dma, now_ps, cpl, &expect); return DMA_COMPLETION_POISONED;
+	case TLP_CPL_UNEXPECTED: break;
 	}
-	return result;
+	/* The right tag with the wrong shape: the request can no longer be trusted (ERR-009). */
+	dma->stats.unexpected++;
+	tag_end(dma, now_ps, cpl->tag, true, true);
+	return DMA_COMPLETION_UNEXPECTED;
 }
 
 /* ---- the block ---- */
@@ -479,24 +442,29 @@ void dma_connect(struct dma *dma, enum dma_channel channel, struct dma_done_fifo
 
 uint64_t dma_step(struct dma *dma, uint64_t now_ps)
 {
-	uint64_t timeout_ps = check_timeouts(dma, now_ps);
+	check_timeouts(dma, now_ps);
 	uint64_t next_ps = transmit(dma, now_ps);
-	if (timeout_ps == TIME_NEVER_PS) /* reads may have been sent just now */
-		timeout_ps = check_timeouts(dma, now_ps);
-	return min_u64(next_ps, timeout_ps);
+	return min_u64(next_ps, check_timeouts(dma, now_ps)); /* once more: reads may have been sent */
+}
+
+/* Reads whose TLPs have all been sent. The one being sent is the channel's own. */
+static void forget_issued_reads(struct dma *dma, uint64_t now_ps, enum dma_channel index)
+{
+	const struct tag *tag;
+	for (uint16_t i = dma->tags.in_flight.oldest; i != TAG_NONE; i = tag->newer) {
+		tag = &dma->tags.tag[i];
+		struct read *read = &dma->read[tag->read];
+		if (read->channel != index || read->forgotten || !read->issued)
+			continue;
+		read->forgotten = true;
+		report(dma, now_ps, index, read->cookie, false, DMA_ABORTED);
+	}
 }
 
 static void abort_channel(struct dma *dma, uint64_t now_ps, enum dma_channel index)
 {
 	struct channel *channel = &dma->channel[index];
-	for (unsigned i = 0; i < TAGS_MAX; i++) {
-		struct read *read = &dma->read[dma->tag[i].read];
-		if (dma->tag[i].state != TAG_IN_FLIGHT || read->channel != index || read->forgotten)
-			continue;
-		read->forgotten = true;
-		if (!(channel->active && !channel->now.write && channel->read == dma->tag[i].read))
-			report(dma, now_ps, index, read->cookie, false, DMA_ABORTED);
-	}
+	forget_issued_reads(dma, now_ps, index);
 	if (channel->active) {
 		report(dma, now_ps, index, channel->now.cookie, channel->now.write, DMA_ABORTED);
 		channel->active = false;
@@ -506,11 +474,17 @@ static void abort_channel(struct dma *dma, uint64_t now_ps, enum dma_channel ind
 			read_end_if_complete(dma, now_ps, channel->read);
 		}
 	}
-	while (dma_request_fifo_count(&channel->requests) != 0) {
-		struct dma_request *request = dma_request_fifo_peek(&channel->requests);
+	struct dma_request_fifo *requests = &channel->requests;
+	for (uint32_t i = requests->head; i != requests->tail; i++) {
+		const struct dma_request *request = &requests->entry[i % dma_request_fifo_depth];
 		report(dma, now_ps, index, request->cookie, request->write, DMA_ABORTED);
-		channel->requests.head++;
 	}
+	bool was_full = dma_request_fifo_full(requests);
+	dma_request_fifo_clear(requests);
+	if (was_full)
+		waker_wake(requests->producer, now_ps);
+	if (index == DMA_MSIX)
+		messages_changed(dma, now_ps);
 }
 
 void dma_abort(struct dma *dma, uint64_t now_ps, enum dma_channel channel)
@@ -523,16 +497,22 @@ void dma_abort(struct dma *dma, uint64_t now_ps, enum dma_channel channel)
 void dma_link_down(struct dma *dma, uint64_t now_ps)
 {
 	dma_abort(dma, now_ps, DMA_CHANNELS);
+	bool was_pending = dma->tags.in_flight.count != 0;
 	pools_init(dma);
-	pending_changed(dma);
+	tags_changed(dma, was_pending);
+}
+
+bool dma_messages_wait(const struct dma *dma)
+{
+	return channel_busy(&dma->channel[DMA_MSIX]) && cfg_control_may_master(dma->ports.control);
 }
 
 bool dma_busy(const struct dma *dma)
 {
-	if (dma->tags_used > dma->tags_quarantined)
+	if (dma->tags.in_flight.count != 0)
 		return true;
 	for (unsigned i = 0; i < DMA_CHANNELS; i++)
-		if (dma->channel[i].active || dma_request_fifo_count(&dma->channel[i].requests) != 0)
+		if (channel_busy(&dma->channel[i]))
 			return true;
 	return false;
 }

@@ -28,8 +28,8 @@ enum dma_status {
 };
 
 struct dma_request {
-	uint64_t addr;   /* guest address */
-	uint32_t bytes;  /* > 0, any alignment */
+	uint64_t addr;  /* guest address */
+	uint32_t bytes; /* > 0, any alignment */
 	bool write;
 	uint8_t *data;   /* write: source, read: destination; the client's to keep until done */
 	uint32_t cookie; /* comes back */
@@ -44,7 +44,7 @@ FIFO_DEFINE(dma_request_fifo, struct dma_request, 512);
 FIFO_DEFINE(dma_done_fifo, struct dma_done, 512);
 
 struct dma_stats {
-	uint64_t reads, writes;          /* requests done */
+	uint64_t reads, writes; /* requests done */
 	uint64_t read_tlps, write_tlps;
 	uint64_t read_bytes, write_bytes;
 	uint64_t failed, aborted;
@@ -56,8 +56,8 @@ struct dma_stats {
 /* What became of a completion; the endpoint logs errors accordingly. */
 enum dma_completion {
 	DMA_COMPLETION_OK,
-	DMA_COMPLETION_UR,         /* Received Master Abort */
-	DMA_COMPLETION_CA,         /* Received Target Abort */
+	DMA_COMPLETION_UR, /* Received Master Abort */
+	DMA_COMPLETION_CA, /* Received Target Abort */
 	DMA_COMPLETION_POISONED,
 	DMA_COMPLETION_UNEXPECTED,
 };
@@ -65,15 +65,17 @@ enum dma_completion {
 struct dma;
 
 struct dma_ports {
-	const struct waker *self;                   /* makes dma_step run */
-	struct link_dir *up;                        /* towards the host */
-	const struct cfg_control *control;          /* MPS, MRRS, tags, bus master as they are now;
+	const struct waker *self;          /* makes dma_step run */
+	struct link_dir *up;               /* towards the host */
+	const struct cfg_control *control; /* MPS, MRRS, tags, bus master as they are now;
 						     * wake the engine when bus master or the power state changes */
-	const uint16_t *requester_id;               /* as captured by the endpoint */
+	const uint16_t *requester_id;      /* as captured by the endpoint */
 	/* A read timed out (AER bit 14): told to the endpoint. */
 	void (*timeout)(void *ctx, uint64_t now_ps);
 	/* Whether reads are outstanding has changed (Device Status bit 5). */
 	void (*pending)(void *ctx, bool pending);
+	/* The last message that MSI-X has queued is on its way: nothing on that channel waits any more. */
+	void (*messages_sent)(void *ctx, uint64_t now_ps);
 	void *ctx;
 };
 
@@ -99,6 +101,8 @@ void dma_abort(struct dma *dma, uint64_t now_ps, enum dma_channel channel);
 /* Link down: no completion will ever come; all tags are free again. */
 void dma_link_down(struct dma *dma, uint64_t now_ps);
 
+/* Messages wait that may be sent: the endpoint answers nothing before they are on their way (PCIe 6.0 §2.4.1). */
+bool dma_messages_wait(const struct dma *dma);
 /* Requests or reads outstanding. */
 bool dma_busy(const struct dma *dma);
 const struct dma_stats *dma_stats(const struct dma *dma);

@@ -7,7 +7,7 @@
 void tags_init(struct tags *tags)
 {
 	memset(tags, 0, sizeof(*tags));
-	tags->in_flight = tags->resting = (struct tag_list){ TAG_NONE, TAG_NONE, 0 };
+	tags->in_flight = tags->resting = (struct tag_list){TAG_NONE, TAG_NONE, 0};
 }
 
 static struct tag_list *list_of(struct tags *tags, const struct tag *tag)

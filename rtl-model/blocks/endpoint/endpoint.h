@@ -4,7 +4,15 @@
  * or the MSI-X table, completions to the DMA engine, messages to where they belong; everything else is answered as
  * unsupported or malformed and logged (PCIe 6.0 §2.3, §6.2). Requests are handled in order of arrival, except that
  * reads of device_status may be held back until the firmware has answered the driver's last write; posted writes and
- * completions pass them, later non-posted requests wait behind them. */
+ * completions pass them, later non-posted requests wait behind them. All non-posted requests wait for the interrupt
+ * messages that were queued before them: the answer to a read, or to a write that masks, comes after the last of them
+ * (PCIe 6.0 §2.4.1, §6.1.4.5).
+ *
+ * The card never answers Completer Abort: no BAR ends inside a 4 KiB page, so no request can run past the end of one,
+ * and registers take any width (ACC-005, ACC-006).
+ *
+ * endpoint.c takes what arrives apart and knows the resets, request.c carries out requests, reply.c sends answers, messages
+ * and error reports. */
 #ifndef KICKSTAND_BLOCKS_ENDPOINT_ENDPOINT_H
 #define KICKSTAND_BLOCKS_ENDPOINT_ENDPOINT_H
 
@@ -26,8 +34,9 @@ extern "C" {
 
 struct endpoint_stats {
 	uint64_t config_reads, config_writes, memory_reads, memory_writes, doorbells, completions, messages;
-	uint64_t unsupported, aborted, malformed, poisoned, unexpected, retried; /* retried: answered CRS */
-	uint64_t held; /* status reads that had to wait */
+	uint64_t unsupported, malformed, poisoned, bad_ecrc, unexpected;
+	uint64_t retried; /* answered CRS */
+	uint64_t held;    /* non-posted requests that had to wait */
 	uint64_t error_messages, intx_messages;
 	uint64_t resets; /* FLR and link resets */
 };
@@ -72,6 +81,8 @@ void endpoint_status_answered(struct endpoint *endpoint, uint64_t now_ps);
 /* From the DMA engine: a read timed out; whether reads are outstanding has changed. */
 void endpoint_dma_timeout(struct endpoint *endpoint, uint64_t now_ps);
 void endpoint_dma_pending(struct endpoint *endpoint, bool pending);
+/* From the DMA engine: no interrupt message waits any more. */
+void endpoint_messages_sent(struct endpoint *endpoint, uint64_t now_ps);
 
 /* The link has been reset (hot reset, link down) or power has come: PCIe 6.0 §6.6.1. */
 void endpoint_link_reset(struct endpoint *endpoint, uint64_t now_ps, bool fundamental);

@@ -26,17 +26,23 @@
 extern "C" {
 #endif
 
-FIFO_DEFINE(record_fifo, uint16_t, SLOTS);
+/* A request on its way to the core. */
+struct record {
+	uint16_t slot, queue;
+};
+
+FIFO_DEFINE(record_fifo, struct record, SLOTS);
 
 struct fetch_stats {
-	uint64_t services;          /* queues handed over by the notify unit */
-	uint64_t empty_services;    /* of them, found nothing new */
+	uint64_t services;       /* queues handed over by the notify unit */
+	uint64_t empty_services; /* of them, found nothing new */
 	uint64_t index_reads, ring_reads, ring_entries;
 	uint64_t descriptor_reads, descriptors, indirect_tables;
 	uint64_t header_reads;
-	uint64_t arm_writes;        /* avail_event or used.flags */
-	uint64_t requests;          /* records handed over */
+	uint64_t arm_writes; /* avail_event or used.flags */
+	uint64_t requests;   /* records handed over */
 	uint64_t bad_chains, faults;
+	uint64_t bad_frees; /* of slots that were not in use */
 	uint64_t stall_no_slot, stall_no_walker;
 };
 
@@ -47,7 +53,7 @@ struct fetch_ports {
 	struct dma_request_fifo *dma; /* channel DMA_FETCH */
 	uint8_t *sram;                /* request memory, SRAM_BYTES */
 	struct probe *probe;
-	const struct waker *events;   /* woken when fetch_events changes */
+	const struct waker *events; /* woken when fetch_events changes */
 };
 
 /* NULL when out of memory. */
@@ -63,7 +69,7 @@ void fetch_reset(struct fetch *fetch);
 
 uint64_t fetch_step(struct fetch *fetch, uint64_t now_ps);
 
-/* The request in this slot is finished. */
+/* The request in this slot is finished. A slot that is not in use is left alone and counted. */
 void fetch_slot_free(struct fetch *fetch, uint64_t now_ps, unsigned slot);
 
 /* Block FETCH of the CSR bus. */

@@ -6,8 +6,8 @@
  * header in front of written data). Jobs without data (FLUSH, DISCARD, …) are one access of the medium. LOCAL_* jobs
  * move small data between guest memory and the slot.
  *
- * A job ends when all its accesses have ended, with the worst result among them; after the first failure no further
- * chunk is begun. */
+ * A job ends when all its accesses have ended, with the first failure among them as its result; after a failure no
+ * further chunk is begun. */
 #ifndef KICKSTAND_BLOCKS_MOVER_MOVER_H
 #define KICKSTAND_BLOCKS_MOVER_MOVER_H
 
@@ -28,7 +28,9 @@ FIFO_DEFINE(job_fifo, uint16_t, SLOTS);
 struct mover_stats {
 	uint64_t jobs[JOB_GUEST_TO_LOCAL + 1];
 	uint64_t chunks, segments;
-	uint64_t failed, cancelled, bad;
+	uint64_t failed, cancelled;
+	uint64_t
+		bad; /* refused: does not fit its slot, the slot has a job or one whose end was not taken from DONE */
 	uint64_t stall_no_buffer;
 };
 
@@ -36,10 +38,10 @@ struct mover;
 
 struct mover_ports {
 	const struct waker *self;
-	struct dma_request_fifo *dma;       /* channel DMA_MOVER */
+	struct dma_request_fifo *dma; /* channel DMA_MOVER */
 	uint8_t *sram;
 	struct probe *probe;
-	const struct waker *events;         /* woken when mover_events changes */
+	const struct waker *events; /* woken when mover_events changes */
 };
 
 /* NULL when out of memory. */

@@ -1,15 +1,21 @@
 #include "rtl-model/blocks/msix/msix.h"
 
+#include "rtl-model/byte_enable.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#define VECTOR_MASKED 1u /* Vector Control bit 0 */
-#define MESSAGES 512u    /* as many as the DMA channel holds */
+#define VECTOR_MASKED  1u /* Vector Control bit 0 */
+#define PBA_OFFSET_MIN 0x800u
+#define PAGE_BYTES     0x1000u
+
+/* A message's data has to stay until the DMA engine has sent it: as many as its channel holds, and the one in work. */
+#define MESSAGES (dma_request_fifo_depth + 1)
 
 struct vector {
 	uint32_t addr_lo, addr_hi, data, control;
 	bool pending;        /* PBA bit */
-	bool ready;          /* to be sent as soon as the DMA channel has room */
+	bool ready;          /* to be sent as soon as it may and the DMA channel has room; not blocked() */
 	uint32_t held;       /* events held back by moderation */
 	uint64_t release_ps; /* end of the hold-off that runs */
 };
@@ -17,12 +23,12 @@ struct vector {
 struct msix {
 	struct msix_ports ports;
 	unsigned vectors;
-	uint32_t pba_offset, bar_bytes;
+	uint32_t pba_offset;
 	uint64_t holdoff_ps;
 	unsigned threshold;
 	struct vector *vector;
-	unsigned busy;           /* vectors with held or ready events: nothing to look at while 0 */
-	uint8_t message[MESSAGES][4]; /* payloads until the DMA engine has taken them */
+	unsigned busy; /* vectors with held or ready events: nothing to look at while 0 */
+	uint8_t message[MESSAGES][4];
 	unsigned message_next;
 	struct msix_stats stats;
 };
@@ -35,12 +41,13 @@ unsigned msix_vector_count(const struct config *config)
 uint32_t msix_pba_offset(unsigned vectors)
 {
 	uint32_t table_bytes = vectors * MSIX_ENTRY_BYTES;
-	return table_bytes <= 0x800 ? 0x800 : (table_bytes + 0xfff) & ~UINT32_C(0xfff);
+	return table_bytes <= PBA_OFFSET_MIN ? PBA_OFFSET_MIN
+					     : (table_bytes + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
 }
 
 uint32_t msix_bar_bytes(unsigned vectors)
 {
-	uint32_t bytes = 4096;
+	uint32_t bytes = PAGE_BYTES;
 	while (bytes < msix_pba_offset(vectors) + (vectors + 63) / 64 * 8)
 		bytes *= 2;
 	return bytes;
@@ -54,7 +61,6 @@ struct msix *msix_create(const struct config *config, const struct msix_ports *p
 	msix->ports = *ports;
 	msix->vectors = msix_vector_count(config);
 	msix->pba_offset = msix_pba_offset(msix->vectors);
-	msix->bar_bytes = msix_bar_bytes(msix->vectors);
 	msix->holdoff_ps = config->msix.holdoff_ps;
 	msix->threshold = config->msix.threshold;
 	msix->vector = calloc(msix->vectors, sizeof(*msix->vector));
@@ -78,7 +84,7 @@ void msix_free(struct msix *msix)
 void msix_reset(struct msix *msix)
 {
 	for (unsigned i = 0; i < msix->vectors; i++)
-		msix->vector[i] = (struct vector){ .control = VECTOR_MASKED };
+		msix->vector[i] = (struct vector){.control = VECTOR_MASKED};
 	msix->busy = 0;
 }
 
@@ -99,19 +105,25 @@ static bool masked(const struct msix *msix, const struct vector *vector)
 	return msix->ports.control->msix_function_mask || (vector->control & VECTOR_MASKED);
 }
 
-/* The hold-off is over or there is none: to the PBA if masked, else to the link. */
+static bool blocked(const struct msix *msix, const struct vector *vector)
+{
+	return !msix->ports.control->msix_enable || masked(msix, vector);
+}
+
+static bool threshold_reached(const struct msix *msix, const struct vector *vector)
+{
+	return msix->threshold != 0 && vector->held >= msix->threshold;
+}
+
+/* All that has come for the vector is one message now: towards the link, or to the PBA if it is blocked. */
 static void fire(struct msix *msix, struct vector *vector)
 {
 	if (vector->held != 0 || vector->ready)
 		msix->busy--;
 	vector->held = 0;
-	vector->ready = false;
-	if (masked(msix, vector)) {
-		vector->pending = true;
-		return;
-	}
-	vector->ready = true;
-	msix->busy++;
+	vector->pending = blocked(msix, vector);
+	vector->ready = !vector->pending;
+	msix->busy += vector->ready;
 }
 
 void msix_event(struct msix *msix, uint64_t now_ps, unsigned index, bool moderated)
@@ -130,7 +142,7 @@ void msix_event(struct msix *msix, uint64_t now_ps, unsigned index, bool moderat
 	if (moderated && !vector->ready && now_ps < vector->release_ps) {
 		if (vector->held++ == 0)
 			msix->busy++;
-		if (msix->threshold == 0 || vector->held < msix->threshold) {
+		if (!threshold_reached(msix, vector)) {
 			waker_wake(msix->ports.self, vector->release_ps);
 			return;
 		}
@@ -139,47 +151,43 @@ void msix_event(struct msix *msix, uint64_t now_ps, unsigned index, bool moderat
 	waker_wake(msix->ports.self, now_ps);
 }
 
-static void send(struct msix *msix, uint64_t now_ps, unsigned index)
+static void send(struct msix *msix, uint64_t now_ps, struct vector *vector)
 {
-	struct vector *vector = &msix->vector[index];
-	uint8_t *message = msix->message[msix->message_next++ % MESSAGES];
+	uint8_t *message = msix->message[msix->message_next];
+	msix->message_next = (msix->message_next + 1) % MESSAGES;
 	store_le32(message, vector->data);
 	dma_request_fifo_push(msix->ports.dma, now_ps,
-			      (struct dma_request){ .addr = (uint64_t)vector->addr_hi << 32 | vector->addr_lo,
-						    .bytes = 4,
-						    .write = true,
-						    .data = message });
+			      (struct dma_request){.addr = (uint64_t)vector->addr_hi << 32 | vector->addr_lo,
+						   .bytes = 4,
+						   .write = true,
+						   .data = message});
 	vector->ready = false;
 	msix->busy--;
 	vector->release_ps = now_ps + msix->holdoff_ps;
 	msix->stats.sent++;
-	if (msix->ports.sent)
-		msix->ports.sent(msix->ports.ctx, now_ps, index);
 }
 
 uint64_t msix_step(struct msix *msix, uint64_t now_ps)
 {
 	uint64_t next_ps = TIME_NEVER_PS;
+	bool may_send = cfg_control_may_master(msix->ports.control);
 	for (unsigned i = 0; msix->busy != 0 && i < msix->vectors; i++) {
 		struct vector *vector = &msix->vector[i];
-		if (vector->held != 0 && vector->release_ps <= now_ps)
+		if (vector->held != 0 && (vector->release_ps <= now_ps || threshold_reached(msix, vector)))
 			fire(msix, vector);
 		/* A full channel wakes us when it has room. */
-		if (vector->ready && !dma_request_fifo_full(msix->ports.dma))
-			send(msix, now_ps, i);
+		if (vector->ready && may_send && !dma_request_fifo_full(msix->ports.dma))
+			send(msix, now_ps, vector);
 		if (vector->held != 0)
 			next_ps = min_u64(next_ps, vector->release_ps);
 	}
 	return next_ps;
 }
 
-/* Sends what a mask held back. With MSI-X off, pending events are no longer of use (INT-008). */
-static void unmask(struct msix *msix, uint64_t now_ps, struct vector *vector)
+/* The vector may have been freed to send what is pending, or have been blocked before it could send. */
+static void blocking_changed(struct msix *msix, uint64_t now_ps, struct vector *vector)
 {
-	if (!vector->pending || masked(msix, vector))
-		return;
-	vector->pending = false;
-	if (!msix->ports.control->msix_enable)
+	if (!(blocked(msix, vector) ? vector->ready : vector->pending))
 		return;
 	fire(msix, vector);
 	waker_wake(msix->ports.self, now_ps);
@@ -187,15 +195,10 @@ static void unmask(struct msix *msix, uint64_t now_ps, struct vector *vector)
 
 void msix_control_changed(struct msix *msix, uint64_t now_ps)
 {
-	for (unsigned i = 0; i < msix->vectors; i++) {
-		struct vector *vector = &msix->vector[i];
-		if (!msix->ports.control->msix_enable && (vector->held != 0 || vector->ready)) {
-			vector->held = 0;
-			vector->ready = false;
-			msix->busy--;
-		}
-		unmask(msix, now_ps, vector);
-	}
+	for (unsigned i = 0; i < msix->vectors; i++)
+		blocking_changed(msix, now_ps, &msix->vector[i]);
+	if (msix->busy != 0) /* Bus Master Enable may be set again */
+		waker_wake(msix->ports.self, now_ps);
 }
 
 /* ---- BAR 1 ---- */
@@ -204,7 +207,7 @@ uint32_t msix_bar_read32(const struct msix *msix, uint32_t offset)
 {
 	if (offset < msix->vectors * MSIX_ENTRY_BYTES) {
 		const struct vector *vector = &msix->vector[offset / MSIX_ENTRY_BYTES];
-		const uint32_t words[4] = { vector->addr_lo, vector->addr_hi, vector->data, vector->control };
+		const uint32_t words[4] = {vector->addr_lo, vector->addr_hi, vector->data, vector->control};
 		return words[offset / 4 % 4];
 	}
 	uint32_t word = 0;
@@ -219,17 +222,14 @@ uint32_t msix_bar_read32(const struct msix *msix, uint32_t offset)
 void msix_bar_write32(struct msix *msix, uint64_t now_ps, uint32_t offset, uint32_t data, uint8_t be)
 {
 	/* Address bits 1:0 are zero and only the mask bit of Vector Control exists (§7.7.2.9, §7.7.2.12). */
-	static const uint32_t writable[4] = { ~UINT32_C(3), ~UINT32_C(0), ~UINT32_C(0), VECTOR_MASKED };
+	static const uint32_t writable[4] = {~UINT32_C(3), ~UINT32_C(0), ~UINT32_C(0), VECTOR_MASKED};
 	if (offset >= msix->vectors * MSIX_ENTRY_BYTES)
 		return;
 	struct vector *vector = &msix->vector[offset / MSIX_ENTRY_BYTES];
-	uint32_t *const words[4] = { &vector->addr_lo, &vector->addr_hi, &vector->data, &vector->control };
-	uint32_t mask = 0;
-	for (unsigned i = 0; i < 4; i++)
-		mask |= be >> i & 1 ? UINT32_C(0xff) << 8 * i : 0;
-	mask &= writable[offset / 4 % 4];
-	*words[offset / 4 % 4] = (*words[offset / 4 % 4] & ~mask) | (data & mask);
-	unmask(msix, now_ps, vector);
+	uint32_t *const words[4] = {&vector->addr_lo, &vector->addr_hi, &vector->data, &vector->control};
+	uint32_t *word = words[offset / 4 % 4];
+	*word = be_merge(*word, data, be) & writable[offset / 4 % 4];
+	blocking_changed(msix, now_ps, vector);
 }
 
 /* ---- registers ---- */
@@ -247,10 +247,14 @@ bool msix_csr_read(struct msix *msix, uint64_t now_ps, uint32_t offset, uint32_t
 
 bool msix_csr_write(struct msix *msix, uint64_t now_ps, uint32_t offset, uint32_t value)
 {
-	(void)now_ps;
 	switch (offset) {
-	case CSR_MSIX_HOLDOFF_NS: msix->holdoff_ps = value * PS_PER_NS; return true;
-	case CSR_MSIX_THRESHOLD: msix->threshold = value & CSR_MSIX_THRESHOLD_COUNT_MASK; return true;
+	case CSR_MSIX_HOLDOFF_NS:
+		msix->holdoff_ps = value * PS_PER_NS;
+		return true; /* from the next message on */
+	case CSR_MSIX_THRESHOLD:
+		msix->threshold = value & CSR_MSIX_THRESHOLD_COUNT_MASK;
+		waker_wake(msix->ports.self, now_ps); /* what is held may be enough now */
+		return true;
 	case CSR_MSIX_PENDING: return true; /* read-only */
 	default: return false;
 	}

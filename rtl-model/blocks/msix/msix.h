@@ -5,7 +5,10 @@
  * are sent once on unmask (INT-005). Moderation holds events of queue vectors back for `holdoff` after the last
  * message of that vector, or until `threshold` of them have come together.
  *
- * With Bus Master Enable clear the messages wait in the DMA engine and are sent when it is set again. */
+ * Choices the specification leaves open: with Bus Master Enable clear or in D3hot, events wait and are sent when that
+ * ends (INT-010). What waits when MSI-X is switched off becomes pending, and is sent when it is on again and unmasked;
+ * events that come while it is off are the caller's to signal by INTx. Address and data are those of the moment the
+ * message is handed to the DMA engine; from then on it can no longer be masked (INT-009). */
 #ifndef KICKSTAND_BLOCKS_MSIX_MSIX_H
 #define KICKSTAND_BLOCKS_MSIX_MSIX_H
 
@@ -22,12 +25,13 @@ extern "C" {
 #define MSIX_VECTORS_MAX 2048u
 #define MSIX_ENTRY_BYTES 16u
 
+/* events = sent + coalesced + disabled + dropped by resets + vectors that wait */
 struct msix_stats {
-	uint64_t events;     /* asked for by the card */
-	uint64_t sent;       /* messages */
-	uint64_t coalesced;  /* events merged into a message held back by moderation */
-	uint64_t masked;     /* events that found their vector or the function masked */
-	uint64_t disabled;   /* events while MSI-X was off */
+	uint64_t events;    /* asked for by the card */
+	uint64_t sent;      /* messages */
+	uint64_t coalesced; /* events merged into one that had not been sent yet */
+	uint64_t masked;    /* events that found their vector or the function masked */
+	uint64_t disabled;  /* events while MSI-X was off */
 };
 
 struct msix;
@@ -36,9 +40,6 @@ struct msix_ports {
 	const struct waker *self;
 	const struct cfg_control *control; /* enable and function mask as they are now */
 	struct dma_request_fifo *dma;      /* channel DMA_MSIX */
-	/* The message of `vector` has been handed to the DMA engine; for stage stamps. May be NULL. */
-	void (*sent)(void *ctx, uint64_t now_ps, unsigned vector);
-	void *ctx;
 };
 
 /* Vector count of this configuration: msix.vectors, or one per queue and one for configuration changes. */
@@ -62,7 +63,7 @@ void msix_event(struct msix *msix, uint64_t now_ps, unsigned vector, bool modera
 
 uint64_t msix_step(struct msix *msix, uint64_t now_ps);
 
-/* Enable or function mask has changed: pending vectors may be free to go. */
+/* Enable, function mask, Bus Master Enable or the power state has changed: vectors may be free to go, or no longer. */
 void msix_control_changed(struct msix *msix, uint64_t now_ps);
 
 /* One DW of BAR 1 at `offset` (DW aligned), any byte enables (INT-002, ACC-004, ACC-007). */

@@ -8,8 +8,7 @@ void notify_init(struct notify *notify, const struct config *config, const struc
 	memset(notify, 0, sizeof(*notify));
 	notify->out = out;
 	notify->doorbells.consumer = self;
-	if (out)
-		out->producer = self;
+	out->producer = self;
 	notify->mode = config->notify.mode;
 	notify->arbitration = config->notify.arbitration;
 	notify->period_ps = config_period_ps(config->device.clock_mhz);
@@ -20,15 +19,59 @@ void notify_init(struct notify *notify, const struct config *config, const struc
 	notify_reset(notify);
 }
 
+/* ---- the FIFO of doorbells ---- */
+
+static uint32_t fifo_count(const struct notify *notify)
+{
+	return notify->fifo_tail - notify->fifo_head;
+}
+
+static struct notify_fifo_entry *fifo_entry(struct notify *notify, uint32_t position)
+{
+	return &notify->fifo[position % ARRAY_SIZE(notify->fifo)];
+}
+
+static uint64_t fifo_eligible_ps(const struct notify *notify)
+{
+	if (fifo_count(notify) == 0)
+		return TIME_NEVER_PS;
+	return notify->fifo[notify->fifo_head % ARRAY_SIZE(notify->fifo)].at_ps + notify->holdoff_ps;
+}
+
+static void fifo_drop_queue(struct notify *notify, unsigned index)
+{
+	uint32_t kept = notify->fifo_head;
+	for (uint32_t i = notify->fifo_head; i != notify->fifo_tail; i++)
+		if (fifo_entry(notify, i)->queue != index)
+			*fifo_entry(notify, kept++) = *fifo_entry(notify, i);
+	notify->stats.dropped += notify->fifo_tail - kept;
+	notify->fifo_tail = kept;
+}
+
+/* ---- enabling and forgetting ---- */
+
+static void set_enabled(struct notify *notify, unsigned index, bool enabled)
+{
+	struct notify_queue *queue = &notify->queue[index];
+	if (enabled == queue->enabled)
+		return;
+	if (queue->doorbells != 0)
+		notify->stats.dropped++;
+	*queue = (struct notify_queue){.enabled = enabled};
+	notify->pending &= ~(UINT64_C(1) << index);
+	fifo_drop_queue(notify, index);
+}
+
 void notify_reset(struct notify *notify)
 {
-	doorbell_fifo_clear(&notify->doorbells);
-	memset(notify->queue, 0, sizeof(notify->queue));
-	notify->pending = 0;
-	notify->fifo_head = notify->fifo_tail = 0;
+	for (unsigned i = 0; i < QUEUES_MAX; i++)
+		set_enabled(notify, i, false);
 	notify->last = QUEUES_MAX - 1;
 	notify->data_mode = false;
 	notify->next_service_ps = 0;
+	if (doorbell_fifo_full(&notify->doorbells)) /* the endpoint waits for room */
+		waker_wake(notify->doorbells.producer, 0);
+	doorbell_fifo_clear(&notify->doorbells);
 }
 
 /* ---- doorbells in ---- */
@@ -43,37 +86,43 @@ static void set_pending(struct notify *notify, unsigned index, uint64_t now_ps)
 	if (is_pending(notify, index))
 		return;
 	notify->pending |= UINT64_C(1) << index;
-	notify->queue[index].doorbells = 0;
-	notify->queue[index].hint_valid = false;
-	notify->queue[index].first_ps = now_ps;
+	notify->queue[index].since_ps = now_ps;
+}
+
+static void pend_doorbell(struct notify *notify, unsigned index, uint64_t now_ps, uint16_t hint)
+{
+	struct notify_queue *queue = &notify->queue[index];
+	set_pending(notify, index, now_ps);
+	if (queue->doorbells++ == 0)
+		queue->first_ps = now_ps;
+	else
+		notify->stats.coalesced++;
+	queue->hint_valid = notify->data_mode;
+	queue->hint = hint; /* the latest index is the furthest one */
 }
 
 static void take_doorbell(struct notify *notify, uint64_t now_ps, const struct doorbell *doorbell)
 {
-	if (doorbell->queue >= QUEUES_MAX || !notify->queue[doorbell->queue].enabled) {
+	unsigned index = doorbell->queue;
+	uint16_t hint = (uint16_t)(doorbell->value >> 16);
+	if (index >= QUEUES_MAX || !notify->queue[index].enabled) {
 		notify->stats.ignored++;
 		return;
 	}
-	struct notify_queue *queue = &notify->queue[doorbell->queue];
-	uint16_t hint = (uint16_t)(doorbell->value >> 16);
 	notify->stats.written++;
-	if (notify->mode == CONFIG_NOTIFY_FIFO && !is_pending(notify, doorbell->queue)) {
-		if (notify->fifo_tail - notify->fifo_head < notify->fifo_limit) {
-			notify->fifo[notify->fifo_tail++ % ARRAY_SIZE(notify->fifo)] =
-				(struct notify_fifo_entry){ doorbell->queue, hint, notify->data_mode, now_ps };
-			return;
-		}
+	/* While a queue is pending, its doorbells join that: behind one that has fallen back, all fall back. */
+	if (notify->mode == CONFIG_NOTIFY_PENDING || is_pending(notify, index)) {
+		pend_doorbell(notify, index, now_ps, hint);
+	} else if (fifo_count(notify) == notify->fifo_limit) {
 		notify->stats.fifo_full++;
+		pend_doorbell(notify, index, now_ps, hint);
+	} else {
+		*fifo_entry(notify, notify->fifo_tail++) =
+			(struct notify_fifo_entry){doorbell->queue, hint, notify->data_mode, now_ps};
 	}
-	if (is_pending(notify, doorbell->queue))
-		notify->stats.coalesced++;
-	set_pending(notify, doorbell->queue, now_ps);
-	queue->doorbells++;
-	queue->hint_valid = notify->data_mode; /* the latest index is the furthest one */
-	queue->hint = hint;
 }
 
-/* ---- services out ---- */
+/* ---- arbitration ---- */
 
 /* When this queue may be served: now, at the end of its hold-off, or never. */
 static uint64_t eligible_ps(const struct notify *notify, unsigned index)
@@ -86,26 +135,30 @@ static uint64_t eligible_ps(const struct notify *notify, unsigned index)
 	return queue->first_ps + notify->holdoff_ps;
 }
 
-static bool eligible(const struct notify *notify, unsigned index, uint64_t now_ps)
+static uint64_t eligible_queues(const struct notify *notify, uint64_t now_ps)
 {
-	return eligible_ps(notify, index) <= now_ps;
+	uint64_t queues = 0;
+	for (uint64_t left = notify->pending; left != 0; left &= left - 1)
+		if (eligible_ps(notify, (unsigned)__builtin_ctzll(left)) <= now_ps)
+			queues |= left & -left;
+	return queues;
 }
 
-static int pick_from(const struct notify *notify, unsigned start, uint64_t now_ps)
+/* The first of `queues` from `start` on, the search going on at queue 0. */
+static unsigned first_from(uint64_t queues, unsigned start)
 {
-	for (unsigned i = 0; i < QUEUES_MAX; i++)
-		if (eligible(notify, (start + i) % QUEUES_MAX, now_ps))
-			return (int)((start + i) % QUEUES_MAX);
-	return -1;
+	uint64_t upper = queues & ~UINT64_C(0) << start;
+	return (unsigned)__builtin_ctzll(upper ? upper : queues);
 }
 
-static int pick_oldest(const struct notify *notify, uint64_t now_ps)
+static unsigned oldest(const struct notify *notify, uint64_t queues)
 {
-	int best = -1;
-	for (unsigned i = 0; i < QUEUES_MAX; i++)
-		if (eligible(notify, i, now_ps) &&
-		    (best < 0 || notify->queue[i].first_ps < notify->queue[best].first_ps))
-			best = (int)i;
+	unsigned best = (unsigned)__builtin_ctzll(queues);
+	for (uint64_t left = queues; left != 0; left &= left - 1) {
+		unsigned index = (unsigned)__builtin_ctzll(left);
+		if (notify->queue[index].since_ps < notify->queue[best].since_ps)
+			best = index;
+	}
 	return best;
 }
 
@@ -115,89 +168,79 @@ static unsigned weight_of(const struct notify *notify, unsigned index)
 	return weight ? weight : 1;
 }
 
-/* Round robin in which a queue is served up to `weight` times before the turn passes on. */
-static int pick_weighted(struct notify *notify, uint64_t now_ps)
+/* One of `queues`, of which there is at least one. */
+static unsigned pick(const struct notify *notify, uint64_t queues)
 {
-	if (eligible(notify, notify->last, now_ps) && notify->queue[notify->last].credit != 0)
-		return (int)notify->last;
-	int next = pick_from(notify, (notify->last + 1) % QUEUES_MAX, now_ps);
-	if (next >= 0)
-		notify->queue[next].credit = weight_of(notify, (unsigned)next);
-	return next;
+	unsigned last = notify->last;
+	switch (notify->arbitration) {
+	case CONFIG_ARBITRATION_ROUND_ROBIN: break;
+	case CONFIG_ARBITRATION_STRICT: return first_from(queues, 0);
+	case CONFIG_ARBITRATION_OLDEST: return oldest(notify, queues);
+	case CONFIG_ARBITRATION_WEIGHTED: /* round robin, but a queue keeps its turn for `weight` services */
+		if ((queues >> last & 1) && notify->queue[last].credit != 0)
+			return last;
+		break;
+	}
+	return first_from(queues, (last + 1) % QUEUES_MAX);
 }
 
-static int pick(struct notify *notify, uint64_t now_ps)
+/* ---- services out ---- */
+
+static void hand_out(struct notify *notify, uint64_t now_ps, const struct service *service)
 {
-	switch (notify->arbitration) {
-	case CONFIG_ARBITRATION_ROUND_ROBIN:
-		return pick_from(notify, (notify->last + 1) % QUEUES_MAX, now_ps);
-	case CONFIG_ARBITRATION_STRICT: return pick_from(notify, 0, now_ps);
-	case CONFIG_ARBITRATION_OLDEST: return pick_oldest(notify, now_ps);
-	case CONFIG_ARBITRATION_WEIGHTED: return pick_weighted(notify, now_ps);
-	}
-	return -1;
+	if (service->doorbell_ps != TIME_NEVER_PS)
+		notify->stats.serviced++;
+	service_fifo_push(notify->out, now_ps + notify->period_ps, *service);
 }
 
 static void serve_pending(struct notify *notify, uint64_t now_ps, unsigned index)
 {
 	struct notify_queue *queue = &notify->queue[index];
-	struct service service = {
+	const struct service service = {
 		.queue = (uint16_t)index,
 		.hint_valid = queue->hint_valid && !queue->own,
 		.hint = queue->hint,
 		.doorbell_ps = queue->doorbells ? queue->first_ps : TIME_NEVER_PS,
 	};
-	if (queue->doorbells)
-		notify->stats.serviced++;
-	if (queue->credit)
-		queue->credit--;
-	notify->pending &= ~(UINT64_C(1) << index);
-	queue->own = false;
-	queue->doorbells = 0;
+	if (index != notify->last || queue->credit == 0)
+		queue->credit = weight_of(notify, index);
+	queue->credit--;
 	notify->last = index;
-	service_fifo_push(notify->out, now_ps + notify->period_ps, service);
+	notify->pending &= ~(UINT64_C(1) << index);
+	queue->own = queue->hint_valid = false;
+	queue->doorbells = 0;
+	hand_out(notify, now_ps, &service);
 }
 
-static bool serve_fifo(struct notify *notify, uint64_t now_ps)
+static void serve_fifo(struct notify *notify, uint64_t now_ps)
 {
-	while (notify->fifo_head != notify->fifo_tail) {
-		const struct notify_fifo_entry *entry =
-			&notify->fifo[notify->fifo_head % ARRAY_SIZE(notify->fifo)];
-		if (notify->queue[entry->queue].enabled && entry->at_ps + notify->holdoff_ps > now_ps)
-			return false;
-		notify->fifo_head++;
-		if (!notify->queue[entry->queue].enabled) {
-			notify->stats.ignored++;
-			continue;
-		}
-		notify->stats.serviced++;
-		service_fifo_push(notify->out, now_ps + notify->period_ps,
-				  (struct service){ entry->queue, entry->hint_valid, entry->hint, entry->at_ps });
-		return true;
-	}
-	return false;
+	const struct notify_fifo_entry *entry = fifo_entry(notify, notify->fifo_head++);
+	const struct service service = {entry->queue, entry->hint_valid, entry->hint, entry->at_ps};
+	hand_out(notify, now_ps, &service);
 }
 
 static bool serve_one(struct notify *notify, uint64_t now_ps)
 {
-	if (serve_fifo(notify, now_ps))
-		return true;
-	int index = notify->pending ? pick(notify, now_ps) : -1;
-	if (index < 0)
+	uint64_t queues = eligible_queues(notify, now_ps);
+	bool from_fifo = fifo_eligible_ps(notify) <= now_ps;
+	if (queues == 0 && !from_fifo)
 		return false;
-	serve_pending(notify, now_ps, (unsigned)index);
+	unsigned index = queues ? pick(notify, queues) : 0;
+	/* Who came first goes first, so neither side can keep the other waiting for ever. */
+	if (from_fifo &&
+	    (queues == 0 || fifo_entry(notify, notify->fifo_head)->at_ps <= notify->queue[index].since_ps))
+		serve_fifo(notify, now_ps);
+	else
+		serve_pending(notify, now_ps, index);
 	return true;
 }
 
-/* When something becomes eligible that is not yet. */
+/* When the next service can be made, room for it aside. */
 static uint64_t next_eligible_ps(const struct notify *notify)
 {
-	uint64_t next_ps = TIME_NEVER_PS;
+	uint64_t next_ps = fifo_eligible_ps(notify);
 	for (uint64_t left = notify->pending; left != 0; left &= left - 1)
 		next_ps = min_u64(next_ps, eligible_ps(notify, (unsigned)__builtin_ctzll(left)));
-	if (notify->fifo_head != notify->fifo_tail)
-		next_ps = min_u64(next_ps, notify->fifo[notify->fifo_head % ARRAY_SIZE(notify->fifo)].at_ps +
-						   notify->holdoff_ps);
 	return next_ps;
 }
 
@@ -208,17 +251,19 @@ uint64_t notify_step(struct notify *notify, uint64_t now_ps)
 		take_doorbell(notify, now_ps, &doorbell);
 	}
 	/* One service a cycle; a full queue wakes us when it has room. */
-	while (now_ps >= notify->next_service_ps && !service_fifo_full(notify->out) && serve_one(notify, now_ps))
+	if (now_ps >= notify->next_service_ps && !service_fifo_full(notify->out) && serve_one(notify, now_ps))
 		notify->next_service_ps = now_ps + notify->period_ps;
 	uint64_t next_ps = next_eligible_ps(notify);
 	if (next_ps != TIME_NEVER_PS)
-		next_ps = service_fifo_full(notify->out) ? TIME_NEVER_PS : max_u64(next_ps, notify->next_service_ps);
+		next_ps = service_fifo_full(notify->out) ? TIME_NEVER_PS
+							 : max_u64(next_ps, notify->next_service_ps);
 	return min_u64(next_ps, doorbell_fifo_next_ps(&notify->doorbells));
 }
 
 bool notify_busy(const struct notify *notify)
 {
-	return doorbell_fifo_count(&notify->doorbells) != 0 || next_eligible_ps(notify) != TIME_NEVER_PS;
+	return doorbell_fifo_count(&notify->doorbells) != 0 || notify->pending != 0 ||
+	       fifo_count(notify) != 0;
 }
 
 /* ---- registers ---- */
@@ -231,15 +276,25 @@ static uint64_t enabled_queues(const struct notify *notify)
 	return word;
 }
 
-static void enable_word(struct notify *notify, unsigned first, uint32_t word)
+/* Queues with a doorbell or a kick that waits. */
+static uint64_t unserved_queues(const struct notify *notify)
 {
-	for (unsigned i = 0; i < 32; i++) {
-		bool enable = word >> i & 1;
-		if (enable == notify->queue[first + i].enabled)
-			continue;
-		notify->queue[first + i] = (struct notify_queue){ .enabled = enable };
-		notify->pending &= ~(UINT64_C(1) << (first + i));
-	}
+	uint64_t word = notify->pending;
+	for (uint32_t i = notify->fifo_head; i != notify->fifo_tail; i++)
+		word |= UINT64_C(1) << notify->fifo[i % ARRAY_SIZE(notify->fifo)].queue;
+	return word;
+}
+
+/* Queues 63:32 if `high`. */
+static uint32_t half(uint64_t queues, bool high)
+{
+	return (uint32_t)(high ? queues >> 32 : queues);
+}
+
+static void write_enable(struct notify *notify, unsigned first, uint32_t word)
+{
+	for (unsigned i = 0; i < 32; i++)
+		set_enabled(notify, first + i, word >> i & 1);
 }
 
 static void own_kick(struct notify *notify, uint64_t now_ps, uint32_t index)
@@ -249,17 +304,16 @@ static void own_kick(struct notify *notify, uint64_t now_ps, uint32_t index)
 	notify->stats.own_kicks++;
 	set_pending(notify, index, now_ps);
 	notify->queue[index].own = true;
-	waker_wake(notify->doorbells.consumer, now_ps);
 }
 
 bool notify_csr_read(struct notify *notify, uint64_t now_ps, uint32_t offset, uint32_t *value)
 {
 	(void)now_ps;
 	switch (offset) {
-	case CSR_NOTIFY_ENABLE_LO: *value = (uint32_t)enabled_queues(notify); return true;
-	case CSR_NOTIFY_ENABLE_HI: *value = (uint32_t)(enabled_queues(notify) >> 32); return true;
-	case CSR_NOTIFY_PENDING_LO: *value = (uint32_t)notify->pending; return true;
-	case CSR_NOTIFY_PENDING_HI: *value = (uint32_t)(notify->pending >> 32); return true;
+	case CSR_NOTIFY_ENABLE_LO: *value = half(enabled_queues(notify), false); return true;
+	case CSR_NOTIFY_ENABLE_HI: *value = half(enabled_queues(notify), true); return true;
+	case CSR_NOTIFY_PENDING_LO: *value = half(unserved_queues(notify), false); return true;
+	case CSR_NOTIFY_PENDING_HI: *value = half(unserved_queues(notify), true); return true;
 	case CSR_NOTIFY_HOLDOFF_NS: *value = (uint32_t)(notify->holdoff_ps / PS_PER_NS); return true;
 	case CSR_NOTIFY_THRESHOLD: *value = notify->threshold; return true;
 	case CSR_NOTIFY_DATA_MODE: *value = notify->data_mode; return true;
@@ -271,14 +325,20 @@ bool notify_csr_read(struct notify *notify, uint64_t now_ps, uint32_t offset, ui
 bool notify_csr_write(struct notify *notify, uint64_t now_ps, uint32_t offset, uint32_t value)
 {
 	switch (offset) {
-	case CSR_NOTIFY_ENABLE_LO: enable_word(notify, 0, value); return true;
-	case CSR_NOTIFY_ENABLE_HI: enable_word(notify, 32, value); return true;
-	case CSR_NOTIFY_KICK: own_kick(notify, now_ps, value & CSR_NOTIFY_KICK_QUEUE_MASK); return true;
-	case CSR_NOTIFY_HOLDOFF_NS: notify->holdoff_ps = value * PS_PER_NS; return true;
-	case CSR_NOTIFY_THRESHOLD: notify->threshold = value & CSR_NOTIFY_THRESHOLD_COUNT_MASK; return true;
-	case CSR_NOTIFY_DATA_MODE: notify->data_mode = value & 1; return true;
+	case CSR_NOTIFY_ENABLE_LO: write_enable(notify, 0, value); break;
+	case CSR_NOTIFY_ENABLE_HI: write_enable(notify, 32, value); break;
+	case CSR_NOTIFY_KICK: own_kick(notify, now_ps, value & CSR_NOTIFY_KICK_QUEUE_MASK); break;
+	case CSR_NOTIFY_HOLDOFF_NS: notify->holdoff_ps = value * PS_PER_NS; break;
+	case CSR_NOTIFY_THRESHOLD: notify->threshold = value & CSR_NOTIFY_THRESHOLD_COUNT_MASK; break;
+	case CSR_NOTIFY_DATA_MODE:
+		notify->data_mode = value & CSR_NOTIFY_DATA_MODE_NOTIFICATION_DATA_MASK;
+		break;
 	case CSR_NOTIFY_PENDING_LO:
 	case CSR_NOTIFY_PENDING_HI: return true; /* read-only */
 	default: return false;
 	}
+	/* A queue may have become eligible: by the kick, or by a shorter hold-off or a lower threshold. */
+	if (notify->pending != 0 || fifo_count(notify) != 0)
+		waker_wake(notify->doorbells.consumer, now_ps);
+	return true;
 }

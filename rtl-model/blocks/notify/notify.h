@@ -2,11 +2,13 @@
  *
  * Mode `pending`: one pending bit per queue. A doorbell sets it; service clears it. The first doorbell starts the
  * hold-off timer, and the queue becomes eligible when the timer ends or when `threshold` doorbells have come;
- * doorbells to a pending queue are coalesced. Mode `fifo`: every doorbell is an entry of its own, served in order;
- * when the FIFO is full a doorbell falls back to the pending bit, so none is ever lost.
+ * doorbells to a pending queue are coalesced. Mode `fifo`: every doorbell is an entry of its own, served in order, each
+ * after the hold-off; when the FIFO is full a doorbell falls back to the pending bit, so none is ever lost. Between
+ * the FIFO and the pending bits the one that came first goes first.
  *
  * Doorbells to queues that are not enabled are counted and dropped (virtio 1.4 §2.1: nothing is consumed before
- * DRIVER_OK; the firmware looks at every ring when it enables them). */
+ * DRIVER_OK; the firmware looks at every ring when it enables them), and so are those that wait when their queue is
+ * disabled. */
 #ifndef KICKSTAND_BLOCKS_NOTIFY_NOTIFY_H
 #define KICKSTAND_BLOCKS_NOTIFY_NOTIFY_H
 
@@ -26,31 +28,36 @@ struct doorbell {
 
 struct service {
 	uint16_t queue;
-	bool hint_valid;       /* hint came with the doorbell (NOTIFICATION_DATA) */
-	uint16_t hint;         /* avail.idx the driver claims */
-	uint64_t doorbell_ps;  /* when the first of the doorbells behind this service arrived; TIME_NEVER_PS for a kick of
-				* the firmware's own */
+	bool hint_valid; /* hint came with the doorbell (NOTIFICATION_DATA) */
+	uint16_t hint;   /* avail.idx the driver claims */
+	uint64_t
+		doorbell_ps; /* when the first of the doorbells behind this service arrived; TIME_NEVER_PS for a kick
+			       * of the firmware's own */
 };
 
 FIFO_DEFINE(doorbell_fifo, struct doorbell, 64);
 FIFO_DEFINE(service_fifo, struct service, 4);
 
+/* written = coalesced + serviced + dropped + those that wait */
 struct notify_stats {
 	uint64_t written;   /* doorbells received for enabled queues */
 	uint64_t coalesced; /* of them, merged into an earlier one */
 	uint64_t serviced;  /* services handed out because of doorbells */
+	uint64_t dropped;   /* waited when their queue was disabled */
 	uint64_t ignored;   /* doorbells for queues that are not enabled or do not exist */
 	uint64_t fifo_full; /* doorbells that fell back to the pending bit */
-	uint64_t own_kicks; /* services the firmware asked for */
+	uint64_t own_kicks; /* kicks by the firmware */
 };
 
 struct notify_queue {
-	bool enabled, own;
-	uint32_t doorbells;    /* since it became pending */
-	uint64_t first_ps;
-	bool hint_valid;
+	bool enabled;
+	bool own;           /* the firmware has kicked it */
+	uint64_t since_ps;  /* pending since */
+	uint32_t doorbells; /* since it became pending */
+	uint64_t first_ps;  /* arrival of the first of them */
+	bool hint_valid;    /* of the last of them */
 	uint16_t hint;
-	unsigned credit;       /* weighted arbitration: services left in this round */
+	unsigned credit; /* weighted arbitration: services left in this round */
 };
 
 struct notify_fifo_entry {

@@ -24,23 +24,24 @@ static uint64_t wanted_features(const struct config *config)
 		bool on;
 		uint64_t bits;
 	} wishes[] = {
-		{ true, FEATURE(VIRTIO_F_VERSION_1) | FEATURE(VIRTIO_BLK_F_SEG_MAX) | FEATURE(VIRTIO_BLK_F_BLK_SIZE) |
-				FEATURE(VIRTIO_BLK_F_FLUSH) | FEATURE(VIRTIO_BLK_F_TOPOLOGY) },
-		{ config->device.size_max != 0, FEATURE(VIRTIO_BLK_F_SIZE_MAX) },
-		{ config->device.read_only, FEATURE(VIRTIO_BLK_F_RO) },
-		{ config->device.queues > 1, FEATURE(VIRTIO_BLK_F_MQ) },
-		{ config->virtio.config_wce, FEATURE(VIRTIO_BLK_F_CONFIG_WCE) },
-		{ config->virtio.discard, FEATURE(VIRTIO_BLK_F_DISCARD) },
-		{ config->virtio.write_zeroes, FEATURE(VIRTIO_BLK_F_WRITE_ZEROES) },
-		{ config->virtio.secure_erase, FEATURE(VIRTIO_BLK_F_SECURE_ERASE) },
-		{ config->virtio.lifetime, FEATURE(VIRTIO_BLK_F_LIFETIME) },
-		{ config->virtio.indirect, FEATURE(VIRTIO_RING_F_INDIRECT_DESC) },
-		{ config->virtio.event_idx, FEATURE(VIRTIO_RING_F_EVENT_IDX) },
-		{ config->virtio.in_order, FEATURE(VIRTIO_F_IN_ORDER) },
-		{ config->virtio.notification_data, FEATURE(VIRTIO_F_NOTIFICATION_DATA) },
-		{ config->virtio.ring_reset, FEATURE(VIRTIO_F_RING_RESET) },
-		{ config->virtio.access_platform,
-		  FEATURE(VIRTIO_F_ACCESS_PLATFORM) | FEATURE(VIRTIO_F_ORDER_PLATFORM) },
+		{true, FEATURE(VIRTIO_F_VERSION_1) | FEATURE(VIRTIO_BLK_F_SEG_MAX) |
+			       FEATURE(VIRTIO_BLK_F_BLK_SIZE) | FEATURE(VIRTIO_BLK_F_FLUSH) |
+			       FEATURE(VIRTIO_BLK_F_TOPOLOGY)},
+		{config->device.size_max != 0, FEATURE(VIRTIO_BLK_F_SIZE_MAX)},
+		{config->device.read_only, FEATURE(VIRTIO_BLK_F_RO)},
+		{config->device.queues > 1, FEATURE(VIRTIO_BLK_F_MQ)},
+		{config->virtio.config_wce, FEATURE(VIRTIO_BLK_F_CONFIG_WCE)},
+		{config->virtio.discard, FEATURE(VIRTIO_BLK_F_DISCARD)},
+		{config->virtio.write_zeroes, FEATURE(VIRTIO_BLK_F_WRITE_ZEROES)},
+		{config->virtio.secure_erase, FEATURE(VIRTIO_BLK_F_SECURE_ERASE)},
+		{config->virtio.lifetime, FEATURE(VIRTIO_BLK_F_LIFETIME)},
+		{config->virtio.indirect, FEATURE(VIRTIO_RING_F_INDIRECT_DESC)},
+		{config->virtio.event_idx, FEATURE(VIRTIO_RING_F_EVENT_IDX)},
+		{config->virtio.in_order, FEATURE(VIRTIO_F_IN_ORDER)},
+		{config->virtio.notification_data, FEATURE(VIRTIO_F_NOTIFICATION_DATA)},
+		{config->virtio.ring_reset, FEATURE(VIRTIO_F_RING_RESET)},
+		{config->virtio.access_platform,
+		 FEATURE(VIRTIO_F_ACCESS_PLATFORM) | FEATURE(VIRTIO_F_ORDER_PLATFORM)},
 	};
 	uint64_t features = 0;
 	for (unsigned i = 0; i < ARRAY_SIZE(wishes); i++)
@@ -51,22 +52,24 @@ static uint64_t wanted_features(const struct config *config)
 void sys_init(struct sys *sys, const struct config *config, const struct store_info *store,
 	      const struct sys_ports *ports)
 {
-	char serial[sizeof(sys->serial) + 1];
 	memset(sys, 0, sizeof(*sys));
 	sys->ports = *ports;
 	sys->config = config;
 	sys->store = *store;
 	sys->features = wanted_features(config);
-	snprintf(serial, sizeof(serial), "kickstand-%010" PRIu64, config->sim.seed % UINT64_C(10000000000));
-	memcpy(sys->serial, serial, sizeof(sys->serial));
+	snprintf(sys->serial, sizeof(sys->serial), "kickstand-%010" PRIu64,
+		 config->sim.seed % UINT64_C(10000000000));
+}
+
+static uint32_t events(const struct sys *sys, uint64_t now_ps)
+{
+	return sys->ports.events(sys->ports.ctx, now_ps) |
+	       (sys->function_reset ? CSR_SYS_EVENTS_FUNCTION_RESET_MASK : 0);
 }
 
 uint64_t sys_step(struct sys *sys, uint64_t now_ps)
 {
-	uint32_t events = sys->ports.events(sys->ports.ctx, now_ps);
-	if (sys->function_reset)
-		events |= CSR_SYS_EVENTS_FUNCTION_RESET_MASK;
-	bool line = (events & sys->event_enable) != 0;
+	bool line = (events(sys, now_ps) & sys->event_enable) != 0;
 	if (line != sys->line) {
 		sys->line = line;
 		sys->ports.interrupt(sys->ports.ctx, now_ps, line);
@@ -78,12 +81,6 @@ void sys_function_reset(struct sys *sys, uint64_t now_ps)
 {
 	sys->function_reset = true;
 	sys_step(sys, now_ps);
-}
-
-static uint32_t events(struct sys *sys, uint64_t now_ps)
-{
-	return sys->ports.events(sys->ports.ctx, now_ps) |
-	       (sys->function_reset ? CSR_SYS_EVENTS_FUNCTION_RESET_MASK : 0);
 }
 
 bool sys_csr_read(struct sys *sys, uint64_t now_ps, uint32_t offset, uint32_t *value)
@@ -153,13 +150,15 @@ static uint32_t media_flags(const struct sys *sys)
 }
 
 /* Wear of a medium that stands RATED_CYCLES full overwrites (virtio 1.4 §5.2.6.2: 1 = up to 10 % used, …, 10 = up to
- * 100 %, 11 = exceeded; pre_eol_info 1 below 80 %, 2 from 80 %, 3 from 90 %). */
+ * 100 %, 11 = exceeded; pre_eol_info 1 below 80 %, 2 from 80 %, 3 from 90 %). The card knows no other wear, so both
+ * estimates are the same. */
 #define RATED_CYCLES 3000u
 
 static uint32_t lifetime(const struct sys *sys)
 {
-	uint64_t rated_bytes = sys->store.bytes / 512 * RATED_CYCLES * 512;
-	uint64_t tenths = min_u64(sys->ports.written_bytes(sys->ports.ctx) / (rated_bytes / 10 + 1), 10);
+	/* Full overwrites, and tenths of the rated ones: divisions only, so that no size overflows. */
+	uint64_t tenth_bytes = sys->store.bytes / 10 + 1;
+	uint64_t tenths = min_u64(sys->ports.written_bytes(sys->ports.ctx) / RATED_CYCLES / tenth_bytes, 10);
 	uint32_t pre_eol = tenths >= 9 ? 3 : tenths >= 8 ? 2 : 1;
 	return pre_eol << CSR_MEDIA_LIFETIME_PRE_EOL_SHIFT |
 	       (uint32_t)(tenths + 1) << CSR_MEDIA_LIFETIME_EST_A_SHIFT |
@@ -170,8 +169,9 @@ bool sys_media_csr_read(struct sys *sys, uint64_t now_ps, uint32_t offset, uint3
 {
 	(void)now_ps;
 	uint64_t sectors = sys->ports.sectors(sys->ports.ctx);
-	if (offset >= CSR_MEDIA_SERIAL && offset < CSR_MEDIA_SERIAL + sizeof(sys->serial)) {
-		*value = sys->serial[(offset - CSR_MEDIA_SERIAL) / 4];
+	uint32_t within = offset - CSR_MEDIA_SERIAL;
+	if (within < SYS_SERIAL_BYTES && within % 4 == 0) {
+		*value = load_le32(sys->serial + within);
 		return true;
 	}
 	switch (offset) {
@@ -180,9 +180,9 @@ bool sys_media_csr_read(struct sys *sys, uint64_t now_ps, uint32_t offset, uint3
 	case CSR_MEDIA_FLAGS: *value = media_flags(sys); break;
 	case CSR_MEDIA_BLOCK_BYTES: *value = sys->config->media.block_bytes; break;
 	case CSR_MEDIA_PHYSICAL_EXP:
-		*value = sys->config->media.block_bytes < 4096 ?
-				 (unsigned)__builtin_ctz(4096 / sys->config->media.block_bytes) :
-				 0;
+		*value = sys->config->media.block_bytes < 4096
+				 ? (unsigned)__builtin_ctz(4096 / sys->config->media.block_bytes)
+				 : 0;
 		break;
 	case CSR_MEDIA_OPTIMAL_BLOCKS:
 		*value = sys->config->mover.chunk_bytes / sys->config->media.block_bytes;

@@ -13,13 +13,16 @@
 extern "C" {
 #endif
 
+/* The string a GET_ID request gives (virtio 1.4 §5.2.6). */
+#define SYS_SERIAL_BYTES 20u
+
 struct sys_ports {
 	void *ctx;
 	const struct cfg_control *control;
-	uint32_t (*events)(void *ctx, uint64_t now_ps);   /* of all blocks: bits of SYS.EVENTS */
-	uint32_t (*busy)(void *ctx);                      /* bits of SYS.ENGINES_BUSY */
-	uint64_t (*sectors)(void *ctx);                   /* capacity of the medium now */
-	uint64_t (*written_bytes)(void *ctx);             /* to the medium since power-on: wear */
+	uint32_t (*events)(void *ctx, uint64_t now_ps); /* of all blocks: bits of SYS.EVENTS */
+	uint32_t (*busy)(void *ctx);                    /* bits of SYS.ENGINES_BUSY */
+	uint64_t (*sectors)(void *ctx);                 /* capacity of the medium now */
+	uint64_t (*written_bytes)(void *ctx);           /* to the medium since power-on: wear */
 	void (*interrupt)(void *ctx, uint64_t now_ps, bool level);
 	void (*ready)(void *ctx, bool ready);
 	void (*engines_reset)(void *ctx, uint64_t now_ps);
@@ -32,7 +35,7 @@ struct sys {
 	const struct config *config;
 	struct store_info store;
 	uint64_t features;
-	uint32_t serial[5];
+	char serial[SYS_SERIAL_BYTES + 1];
 	uint32_t event_enable;
 	bool ready, function_reset, line;
 	uint32_t trap_cause, trap_pc, trap_value;

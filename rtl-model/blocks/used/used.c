@@ -5,14 +5,15 @@
 
 #include <linux/virtio_ring.h>
 
-#define BATCH_MAX 256u
-#define ELEMENT_BYTES 8u
-#define RING_OFFSET 4u
-#define INDEX_OFFSET 2u
-#define AVAIL_RING_OFFSET 4u
+#define BATCH_MAX         256u
+#define ELEMENT_BYTES     8u
+#define RING_OFFSET       4u
+#define INDEX_OFFSET      2u
+#define AVAIL_ENTRY_BYTES 2u
+#define RING_TAIL_BYTES   6u /* of either ring, besides its elements */
 /* Payload memory for transfers in flight: as many as the DMA channel can hold, reused in turn. A transfer takes one
  * line; elements take one line each. */
-#define LINES 1024u
+#define LINES      1024u
 #define LINE_BYTES 8u
 /* Transfers outstanding; an update makes at most `batch` status writes and four more. */
 #define TRANSFERS_MAX 240u
@@ -24,9 +25,9 @@ struct queue {
 	bool event_idx, in_order, run;
 	/* state */
 	uint16_t index;          /* used.idx as written */
-	uint16_t decided;        /* used.idx at the last decision */
-	bool decided_valid;      /* there was one (virtio 1.4 §2.7.7.2: the first update always notifies) */
+	uint16_t decided;        /* used.idx at the last decision, 0 before the first */
 	bool decision;           /* a read of used_event or avail.flags is outstanding */
+	unsigned transfers;      /* outstanding, of all kinds */
 	uint16_t decision_index; /* used.idx when it was issued */
 	uint8_t event_data[2];
 };
@@ -43,7 +44,7 @@ struct used {
 	unsigned csr_queue;
 	uint32_t push_len;
 	uint64_t faults;
-	unsigned transfers;      /* outstanding */
+	unsigned transfers; /* outstanding */
 	uint64_t next_update_ps;
 	uint8_t line[LINES][LINE_BYTES];
 	unsigned line_next;
@@ -67,28 +68,34 @@ static uint8_t *take_lines(struct used *used, unsigned lines)
 	return data;
 }
 
-static void write_guest(struct used *used, uint64_t now_ps, uint64_t addr, uint8_t *data, uint32_t bytes)
+static void transfer(struct used *used, uint64_t now_ps, struct queue *queue, enum cookie_kind kind,
+		     struct dma_request request)
 {
+	request.cookie = (uint32_t)kind << 16 | (uint32_t)(queue - used->queue);
+	queue->transfers++;
 	used->transfers++;
-	dma_request_fifo_push(used->ports.dma, now_ps,
-			      (struct dma_request){ .addr = addr,
-						    .bytes = bytes,
-						    .write = true,
-						    .data = data,
-						    .cookie = COOKIE_WRITE << 16 });
+	dma_request_fifo_push(used->ports.dma, now_ps, request);
+}
+
+static void write_guest(struct used *used, uint64_t now_ps, struct queue *queue, uint64_t addr, uint8_t *data,
+			uint32_t bytes)
+{
+	transfer(used, now_ps, queue, COOKIE_WRITE,
+		 (struct dma_request){.addr = addr, .bytes = bytes, .write = true, .data = data});
 }
 
 /* ---- updates ---- */
 
-static void write_status(struct used *used, uint64_t now_ps, const struct completion *completion)
+static void write_status(struct used *used, uint64_t now_ps, struct queue *queue,
+			 const struct completion *completion)
 {
 	uint8_t *data = take_lines(used, 1);
 	data[0] = completion->status;
-	write_guest(used, now_ps, slot_at(used, completion->slot)->status_addr, data, 1);
+	write_guest(used, now_ps, queue, completion->status_addr, data, 1);
 }
 
 /* Elements from used.idx on; one write, or two where the ring wraps. */
-static void write_elements(struct used *used, uint64_t now_ps, const struct queue *queue,
+static void write_elements(struct used *used, uint64_t now_ps, struct queue *queue,
 			   const struct completion *batch, unsigned count)
 {
 	for (unsigned done = 0; done < count;) {
@@ -96,20 +103,20 @@ static void write_elements(struct used *used, uint64_t now_ps, const struct queu
 		unsigned here = min_u32(count - done, queue->size - at);
 		uint8_t *data = take_lines(used, here);
 		for (unsigned i = 0; i < here; i++) {
-			store_le32(data + (size_t)i * ELEMENT_BYTES, slot_at(used, batch[done + i].slot)->head);
+			store_le32(data + (size_t)i * ELEMENT_BYTES, batch[done + i].head);
 			store_le32(data + (size_t)i * ELEMENT_BYTES + 4, batch[done + i].len);
 		}
-		write_guest(used, now_ps, queue->used + RING_OFFSET + (uint64_t)at * ELEMENT_BYTES, data,
-			    here * ELEMENT_BYTES);
+		write_guest(used, now_ps, queue, queue->used + RING_OFFSET + (uint64_t)at * ELEMENT_BYTES,
+			    data, here * ELEMENT_BYTES);
 		done += here;
 	}
 }
 
-static void write_index(struct used *used, uint64_t now_ps, const struct queue *queue)
+static void write_index(struct used *used, uint64_t now_ps, struct queue *queue)
 {
 	uint8_t *data = take_lines(used, 1);
 	store_le16(data, queue->index);
-	write_guest(used, now_ps, queue->used + INDEX_OFFSET, data, 2);
+	write_guest(used, now_ps, queue, queue->used + INDEX_OFFSET, data, 2);
 }
 
 /* used_event stands behind the available ring; without EVENT_IDX the wish is in avail.flags (§2.7.7). */
@@ -117,17 +124,12 @@ static void read_decision(struct used *used, uint64_t now_ps, struct queue *queu
 {
 	uint64_t addr = queue->avail;
 	if (queue->event_idx)
-		addr += AVAIL_RING_OFFSET + 2u * (uint64_t)queue->size;
+		addr += RING_OFFSET + AVAIL_ENTRY_BYTES * (uint64_t)queue->size;
 	queue->decision = true;
 	queue->decision_index = queue->index;
-	used->transfers++;
 	used->stats.decisions++;
-	dma_request_fifo_push(used->ports.dma, now_ps,
-			      (struct dma_request){ .addr = addr,
-						    .bytes = 2,
-						    .data = queue->event_data,
-						    .cookie = COOKIE_DECISION << 16 |
-							      (uint32_t)(queue - used->queue) });
+	transfer(used, now_ps, queue, COOKIE_DECISION,
+		 (struct dma_request){.addr = addr, .bytes = 2, .data = queue->event_data});
 }
 
 static void stamp_and_free(struct used *used, uint64_t now_ps, unsigned index, const struct completion *batch,
@@ -138,17 +140,18 @@ static void stamp_and_free(struct used *used, uint64_t now_ps, unsigned index, c
 		unsigned slot = batch[i].slot;
 		probe_stamp(probe, slot, STAGE_USED, now_ps);
 		if (probe->retired)
-			probe->retired(probe->ctx, index, slot_at(used, slot)->head, &probe->slot[slot]);
+			probe->retired(probe->ctx, index, batch[i].head, &probe->slot[slot]);
 		used->ports.slot_free(used->ports.ctx, now_ps, slot);
 	}
 }
 
-static void update(struct used *used, uint64_t now_ps, unsigned index, const struct completion *batch, unsigned count)
+static void update(struct used *used, uint64_t now_ps, unsigned index, const struct completion *batch,
+		   unsigned count)
 {
 	struct queue *queue = &used->queue[index];
 	uint64_t at_ps = now_ps + used->cycles * used->period_ps;
 	for (unsigned i = 0; i < count; i++)
-		write_status(used, at_ps, &batch[i]);
+		write_status(used, at_ps, queue, &batch[i]);
 	if (queue->in_order) /* one element stands for the batch: the last one's, in the first one's place (§2.7.9) */
 		write_elements(used, at_ps, queue, &batch[count - 1], 1);
 	else
@@ -169,7 +172,7 @@ static unsigned take_batch(struct used *used, uint64_t now_ps, struct completion
 	unsigned count = 0;
 	while (count < used->batch && completion_fifo_ready(&used->completions, now_ps)) {
 		const struct completion *next = completion_fifo_peek(&used->completions);
-		unsigned queue = slot_at(used, next->slot)->queue;
+		unsigned queue = next->queue;
 		if (count != 0 && queue != *index)
 			break;
 		*index = queue;
@@ -190,13 +193,18 @@ static bool interrupt_wanted(struct queue *queue)
 {
 	uint16_t value = load_le16(queue->event_data);
 	uint16_t old = queue->decided;
-	bool first = !queue->decided_valid;
 	queue->decided = queue->decision_index;
-	queue->decided_valid = true;
 	if (!queue->event_idx)
 		return !(value & VRING_AVAIL_F_NO_INTERRUPT);
 	/* §2.7.7.2: used_event among the entries written since the last decision */
-	return first || (uint16_t)(queue->decision_index - value - 1) < (uint16_t)(queue->decision_index - old);
+	return (uint16_t)(queue->decision_index - value - 1) < (uint16_t)(queue->decision_index - old);
+}
+
+static void ring_fault(struct used *used, uint64_t now_ps, unsigned index)
+{
+	used->faults |= UINT64_C(1) << index;
+	used->stats.faults++;
+	waker_wake(used->ports.events, now_ps);
 }
 
 static void decide(struct used *used, uint64_t now_ps, unsigned index, enum dma_status status)
@@ -206,9 +214,7 @@ static void decide(struct used *used, uint64_t now_ps, unsigned index, enum dma_
 	if (!queue->run)
 		return;
 	if (status != DMA_OK) {
-		used->faults |= UINT64_C(1) << index;
-		used->stats.faults++;
-		waker_wake(used->ports.events, now_ps);
+		ring_fault(used, now_ps, index);
 		return;
 	}
 	if (interrupt_wanted(queue)) {
@@ -253,7 +259,6 @@ void used_reset(struct used *used)
 	memset(used->queue, 0, sizeof(used->queue));
 	used->faults = 0;
 	used->transfers = 0;
-	used->next_update_ps = 0;
 }
 
 uint64_t used_step(struct used *used, uint64_t now_ps)
@@ -262,6 +267,7 @@ uint64_t used_step(struct used *used, uint64_t now_ps)
 	while (dma_done_fifo_ready(&used->done, now_ps)) {
 		struct dma_done done = dma_done_fifo_pop(&used->done, now_ps);
 		used->transfers--;
+		used->queue[done.cookie & 0xffff].transfers--;
 		if (done.cookie >> 16 == COOKIE_DECISION)
 			decide(used, now_ps, done.cookie & 0xffff, done.status);
 	}
@@ -295,10 +301,10 @@ const struct used_stats *used_stats(const struct used *used)
 
 static bool queue_busy(const struct used *used, unsigned index)
 {
-	if (used->queue[index].decision)
+	if (used->queue[index].transfers != 0)
 		return true;
 	for (uint32_t i = used->completions.head; i != used->completions.tail; i++)
-		if (slot_at(used, used->completions.entry[i % completion_fifo_depth].slot)->queue == index)
+		if (used->completions.entry[i % completion_fifo_depth].queue == index)
 			return true;
 	return false;
 }
@@ -310,15 +316,21 @@ static uint32_t push_room(const struct used *used)
 
 static void push(struct used *used, uint64_t now_ps, uint32_t value)
 {
-	uint32_t slot = value & CSR_USED_PUSH_SLOT_MASK;
-	if (push_room(used) == 0 || slot >= SLOTS || slot_at(used, slot)->queue >= QUEUES_MAX) {
+	uint32_t number = value & CSR_USED_PUSH_SLOT_MASK;
+	if (push_room(used) == 0 || number >= SLOTS || slot_at(used, number)->queue >= QUEUES_MAX) {
 		used->stats.dropped++;
 		return;
 	}
+	const struct slot *slot = slot_at(used, number);
 	uint8_t status = (uint8_t)((value & CSR_USED_PUSH_STATUS_MASK) >> CSR_USED_PUSH_STATUS_SHIFT);
-	probe_stamp(used->ports.probe, slot, STAGE_USED_PUSH, now_ps);
+	probe_stamp(used->ports.probe, number, STAGE_USED_PUSH, now_ps);
 	completion_fifo_push(&used->completions, now_ps,
-			     (struct completion){ (uint16_t)slot, status, used->push_len });
+			     (struct completion){.slot = (uint16_t)number,
+						 .queue = slot->queue,
+						 .head = slot->head,
+						 .status = status,
+						 .len = used->push_len,
+						 .status_addr = slot->status_addr});
 }
 
 bool used_csr_read(struct used *used, uint64_t now_ps, uint32_t offset, uint32_t *value)
@@ -340,8 +352,8 @@ bool used_csr_read(struct used *used, uint64_t now_ps, uint32_t offset, uint32_t
 		break;
 	case CSR_USED_QUEUE_CONTROL: *value = queue->run; break;
 	case CSR_USED_QUEUE_STATE:
-		*value = queue_busy(used, used->csr_queue) |
-			 (uint32_t)queue->index << CSR_USED_QUEUE_STATE_INDEX_SHIFT;
+		*value = queue_busy(used, used->csr_queue) | (uint32_t)queue->index
+								     << CSR_USED_QUEUE_STATE_INDEX_SHIFT;
 		break;
 	case CSR_USED_FAULT_LO: *value = (uint32_t)used->faults; break;
 	case CSR_USED_FAULT_HI: *value = (uint32_t)(used->faults >> 32); break;
@@ -351,14 +363,33 @@ bool used_csr_read(struct used *used, uint64_t now_ps, uint32_t offset, uint32_t
 	return true;
 }
 
-static void write_control(struct queue *queue, uint32_t value)
+/* False if the ring would run past the end of the address space (V-020). */
+static bool addresses_ok(const struct queue *queue)
+{
+	uint64_t used_bytes = (uint64_t)ELEMENT_BYTES * queue->size + RING_TAIL_BYTES;
+	uint64_t avail_bytes = (uint64_t)AVAIL_ENTRY_BYTES * queue->size + RING_TAIL_BYTES;
+	return queue->used + (used_bytes - 1) >= queue->used &&
+	       queue->avail + (avail_bytes - 1) >= queue->avail;
+}
+
+/* A start needs a usable size, and everything of an earlier life to be over. */
+static void start(struct used *used, uint64_t now_ps, struct queue *queue)
+{
+	if (!is_power_of_2(queue->size) || queue_busy(used, used->csr_queue))
+		return;
+	queue->index = queue->decided = 0;
+	queue->run = addresses_ok(queue);
+	if (!queue->run)
+		ring_fault(used, now_ps, used->csr_queue);
+}
+
+static void write_control(struct used *used, uint64_t now_ps, struct queue *queue, uint32_t value)
 {
 	bool run = value & CSR_USED_QUEUE_CONTROL_RUN_MASK;
-	if (run && !queue->run) {
-		queue->index = queue->decided = 0;
-		queue->decided_valid = false;
-	}
-	queue->run = run && is_power_of_2(queue->size);
+	if (!run)
+		queue->run = false;
+	else if (!queue->run)
+		start(used, now_ps, queue);
 }
 
 bool used_csr_write(struct used *used, uint64_t now_ps, uint32_t offset, uint32_t value)
@@ -377,7 +408,7 @@ bool used_csr_write(struct used *used, uint64_t now_ps, uint32_t offset, uint32_
 		queue->event_idx = value & CSR_USED_QUEUE_CONFIG_EVENT_IDX_MASK;
 		queue->in_order = value & CSR_USED_QUEUE_CONFIG_IN_ORDER_MASK;
 		break;
-	case CSR_USED_QUEUE_CONTROL: write_control(queue, value); break;
+	case CSR_USED_QUEUE_CONTROL: write_control(used, now_ps, queue, value); break;
 	case CSR_USED_FAULT_LO: used->faults &= ~(uint64_t)value; break;
 	case CSR_USED_FAULT_HI: used->faults &= ~((uint64_t)value << 32); break;
 	case CSR_USED_BATCH: used->batch = max_u32(1, min_u32(value, BATCH_MAX)); break;

@@ -1,10 +1,13 @@
 /* The used-ring writer (split virtqueues, virtio 1.4 §2.7.8, §2.7.7).
  *
  * For every completion the firmware pushes it writes the status byte, then the used elements of up to `batch`
- * completions of one queue in as few writes as the ring allows, then used.idx: three posted writes that the host sees in
+ * completions of one queue in as few writes as the ring allows, then used.idx: posted writes that the host sees in
  * this order, behind the request's data. Then it reads used_event (or avail.flags) behind them and decides whether
  * the driver wants an interrupt (§2.7.7.2, D-023..D-028). While a decision is outstanding further updates go on; if the
- * index has moved since, another decision follows. */
+ * index has moved since, another decision follows.
+ *
+ * A queue is busy while completions of it wait or writes or reads of its rings are outstanding; it can be started only
+ * when it is not. A ring that would run past the end of the address space is a fault at the start. */
 #ifndef KICKSTAND_BLOCKS_USED_USED_H
 #define KICKSTAND_BLOCKS_USED_USED_H
 
@@ -19,11 +22,12 @@
 extern "C" {
 #endif
 
-/* A completion as pushed by the firmware. */
+/* A completion as pushed by the firmware, with what the slot said then. */
 struct completion {
-	uint16_t slot;
-	uint8_t status;  /* VIRTIO_BLK_S_* */
-	uint32_t len;    /* of the used element */
+	uint16_t slot, queue, head;
+	uint8_t status; /* VIRTIO_BLK_S_* */
+	uint32_t len;   /* of the used element */
+	uint64_t status_addr;
 };
 
 FIFO_DEFINE(completion_fifo, struct completion, 64);
@@ -31,7 +35,7 @@ FIFO_DEFINE(completion_fifo, struct completion, 64);
 struct used_stats {
 	uint64_t completions, updates; /* updates of used.idx */
 	uint64_t decisions, interrupts, suppressed;
-	uint64_t dropped;              /* pushed without room, or for a stopped queue */
+	uint64_t dropped; /* pushed without room, or for a stopped queue */
 	uint64_t faults;
 };
 
@@ -42,7 +46,7 @@ struct used_ports {
 	struct dma_request_fifo *dma; /* channel DMA_USED */
 	const uint8_t *sram;
 	struct probe *probe;
-	const struct waker *events;   /* woken when used_events changes */
+	const struct waker *events; /* woken when used_events changes */
 	void *ctx;
 	/* The driver wants to be told that buffers of `queue` were used. */
 	void (*interrupt)(void *ctx, uint64_t now_ps, unsigned queue);

@@ -6,7 +6,10 @@
  * queue reset) is the firmware's: a driver's write to device_status is an event, and a driver's read of it waits
  * until the firmware has answered, so the driver never sees a half-way value. A reset of a live device is the
  * exception: it may take long, so reads go on and give the old status until the firmware is done (D-084,
- * PCIe ACC-018). */
+ * PCIe ACC-018). Until then the driver's writes to anything but device_status are ignored, and no interrupt is
+ * raised.
+ *
+ * virtio_regs.c is the driver's side, virtio_csr.c the firmware's. */
 #ifndef KICKSTAND_BLOCKS_VIRTIO_VIRTIO_REGS_H
 #define KICKSTAND_BLOCKS_VIRTIO_VIRTIO_REGS_H
 
@@ -44,7 +47,7 @@ struct virtio_ports {
 	void (*msix)(void *ctx, uint64_t now_ps, unsigned vector, bool queue);
 	/* Level of INTx has changed. */
 	void (*intx)(void *ctx, uint64_t now_ps, bool level);
-	/* The driver's status writes have been answered: reads held back may go on. */
+	/* Reads held back may go on: the driver's status writes have been answered, or a long reset has begun. */
 	void (*answered)(void *ctx, uint64_t now_ps);
 };
 
@@ -54,9 +57,10 @@ struct virtio_regs {
 	/* common configuration */
 	uint32_t device_feature_select, driver_feature_select;
 	uint64_t device_features, driver_features;
-	bool driver_features_bad;
+	bool driver_features_bad; /* the driver wrote a bit beyond 63 since the last reset */
 	uint16_t config_msix_vector;
 	uint8_t generation;
+	bool generation_seen; /* the driver has read it as it is */
 	uint16_t queue_select;
 	struct virtio_queue_regs queue[QUEUES_MAX];
 	/* device_status */
@@ -71,7 +75,7 @@ struct virtio_regs {
 	bool intx_level;
 	/* device configuration */
 	uint8_t config[DEVICE_CONFIG_BYTES], staged[DEVICE_CONFIG_BYTES];
-	bool config_dirty; /* changed since the driver last read it */
+	bool config_dirty; /* changed since the driver last read of it */
 	bool writeback_writable, writeback_written;
 	/* the firmware's side */
 	unsigned num_queues;
