@@ -1,17 +1,8 @@
 /* virtio-blk requests (virtio 1.4 §5.2.6): header checks, the job for the mover, the answer. */
 #include "firmware/card.h"
-#include "firmware/virtio_defs.h"
-
-/* slot.fw_state: what the job that ends now was for */
-enum request_state {
-	STATE_SIMPLE,     /* one job, then done */
-	STATE_RANGES,     /* ranges of DISCARD and the like are being read */
-	STATE_APPLY,      /* and applied one by one; slot.fw_index is the range in work */
-};
 
 #define JOB_FLAG_STABLE 1u
-#define JOB_FLAG_UNMAP 2u
-#define RANGE_SECTORS_MAX 0x3fffffu
+#define JOB_FLAG_UNMAP  2u
 
 /* len of the used element: bytes written from the start of the writable part (virtio 1.4 §2.7.8.2). The status byte
  * counts only if everything before it was written too. */
@@ -34,7 +25,19 @@ static void start_job(unsigned number, uint32_t op)
 /* True if [sector, sector + sectors) is on the medium. */
 static bool on_medium(const struct card *card, uint64_t sector, uint64_t sectors)
 {
-	return sector <= card->capacity_sectors && sectors <= card->capacity_sectors - sector; /* V-096..V-098 */
+	return sector <= card->capacity_sectors &&
+	       sectors <= card->capacity_sectors - sector; /* V-096..V-098 */
+}
+
+/* Whether what is written has to be stable before it completes (D-159, D-160). The driver may have changed the writeback
+ * field just before the doorbell for this request, so a copy of ours could be out of date. */
+static uint32_t write_flags(const struct card *card)
+{
+	bool write_back = negotiated(card, F_BLK_FLUSH);
+	if (negotiated(card, F_BLK_CONFIG_WCE))
+		write_back =
+			reg_read(CSR_VIRTIO_DEVICE_CONFIG_ADDR + CONFIG_WRITEBACK) & CONFIG_WRITEBACK_MASK;
+	return write_back ? 0 : JOB_FLAG_STABLE;
 }
 
 /* ---- IN, OUT ---- */
@@ -42,9 +45,10 @@ static bool on_medium(const struct card *card, uint64_t sector, uint64_t sectors
 static void read_or_write(struct card *card, unsigned number, bool write)
 {
 	struct slot *slot = slot_at(number);
+	uint64_t sector = slot->sector;
 	uint32_t bytes = write ? slot->readable_bytes - HEADER_BYTES : slot->writable_bytes - 1;
 	if ((write && card->read_only) || bytes % SECTOR_BYTES != 0 || /* D-151, V-093 */
-	    !on_medium(card, slot->sector, bytes / SECTOR_BYTES)) {
+	    !on_medium(card, sector, bytes / SECTOR_BYTES)) {
 		finish(card, number, BLK_S_IOERR, 0);
 		return;
 	}
@@ -52,11 +56,10 @@ static void read_or_write(struct card *card, unsigned number, bool write)
 		finish(card, number, BLK_S_OK, 0);
 		return;
 	}
-	slot->fw_state = STATE_SIMPLE;
 	slot->job_bytes = bytes;
-	slot->job_offset = slot->sector * SECTOR_BYTES;
+	slot->job_offset = sector * SECTOR_BYTES;
 	slot->job_skip = write ? HEADER_BYTES : 0;
-	slot->job_flags = card->write_through ? JOB_FLAG_STABLE : 0;
+	slot->job_flags = write ? write_flags(card) : 0;
 	start_job(number, write ? JOB_WRITE : JOB_READ);
 }
 
@@ -64,7 +67,7 @@ static void read_or_write(struct card *card, unsigned number, bool write)
 
 static void flush(unsigned number)
 {
-	slot_at(number)->fw_state = STATE_SIMPLE;
+	slot_at(number)->job_flags = 0;
 	start_job(number, JOB_FLUSH);
 }
 
@@ -77,15 +80,14 @@ static void answer_local(struct card *card, unsigned number, uint32_t bytes)
 		finish(card, number, BLK_S_OK, 0);
 		return;
 	}
-	slot->fw_state = STATE_SIMPLE;
-	slot->job_bytes = bytes < room ? bytes : room;
+	slot->job_bytes = min_u32(bytes, room);
 	slot->job_skip = 0;
 	start_job(number, JOB_LOCAL_TO_GUEST);
 }
 
 static void get_id(struct card *card, unsigned number)
 {
-	uint32_t *words = (uint32_t *)slot_local(number);
+	uint32_t *words = slot_local(number);
 	for (unsigned i = 0; i < BLK_ID_BYTES / 4; i++)
 		words[i] = reg_read(CSR_MEDIA_SERIAL_ADDR + 4 * i);
 	answer_local(card, number, BLK_ID_BYTES);
@@ -98,7 +100,7 @@ static void get_lifetime(struct card *card, unsigned number)
 		return;
 	}
 	uint32_t figures = reg_read(CSR_MEDIA_LIFETIME_ADDR);
-	uint16_t *words = (uint16_t *)slot_local(number);
+	uint16_t *words = slot_local(number);
 	for (unsigned i = 0; i < BLK_LIFETIME_BYTES / 2; i++)
 		words[i] = figures >> 8 * i & 0xff;
 	answer_local(card, number, BLK_LIFETIME_BYTES);
@@ -120,38 +122,37 @@ static uint32_t range_count(const struct slot *slot)
 static uint32_t check_ranges(const struct card *card, unsigned number)
 {
 	const struct slot *slot = slot_at(number);
-	const struct range *range = (const struct range *)slot_local(number);
+	const struct range *range = slot_local(number);
+	uint32_t count = range_count(slot);
 	uint32_t known_flags = slot->type == BLK_T_WRITE_ZEROES ? RANGE_FLAG_UNMAP : 0;
-	for (unsigned i = 0; i < range_count(slot); i++)
+	for (unsigned i = 0; i < count; i++)
 		if (range[i].flags & ~known_flags)
 			return BLK_S_UNSUPP;
-	for (unsigned i = 0; i < range_count(slot); i++)
-		if (range[i].sectors > RANGE_SECTORS_MAX || /* V-118 */
+	for (unsigned i = 0; i < count; i++)
+		if (range[i].sectors > RANGE_SECTORS_MAX ||              /* V-118 */
 		    !on_medium(card, range[i].sector, range[i].sectors)) /* V-119 */
 			return BLK_S_IOERR;
 	return BLK_S_OK;
 }
 
-/* Applies the next range that is not empty, or finishes. */
+/* Applies the next range that is not empty, from range slot.fw_index on, or finishes. */
 static void apply_next_range(struct card *card, unsigned number)
 {
-	static const uint8_t ops[] = { [BLK_T_DISCARD] = JOB_DISCARD,
-				       [BLK_T_WRITE_ZEROES] = JOB_WRITE_ZEROES,
-				       [BLK_T_SECURE_ERASE] = JOB_SECURE_ERASE };
+	static const uint8_t ops[] = {[BLK_T_DISCARD] = JOB_DISCARD,
+				      [BLK_T_WRITE_ZEROES] = JOB_WRITE_ZEROES,
+				      [BLK_T_SECURE_ERASE] = JOB_SECURE_ERASE};
 	struct slot *slot = slot_at(number);
-	const struct range *range = (const struct range *)slot_local(number);
+	const struct range *range = slot_local(number);
 	while (slot->fw_index < range_count(slot) && range[slot->fw_index].sectors == 0) /* V-120 */
 		slot->fw_index++;
 	if (slot->fw_index == range_count(slot)) {
 		finish(card, number, BLK_S_OK, 0);
 		return;
 	}
-	range += slot->fw_index;
+	range += slot->fw_index++;
 	slot->job_offset = range->sector * SECTOR_BYTES;
 	slot->job_range_bytes = (uint64_t)range->sectors * SECTOR_BYTES;
-	slot->job_flags = (card->write_through ? JOB_FLAG_STABLE : 0) |
-			  (range->flags & RANGE_FLAG_UNMAP ? JOB_FLAG_UNMAP : 0);
-	slot->fw_state = STATE_APPLY;
+	slot->job_flags = write_flags(card) | (range->flags & RANGE_FLAG_UNMAP ? JOB_FLAG_UNMAP : 0);
 	start_job(number, ops[slot->type]);
 }
 
@@ -163,16 +164,16 @@ static void ranges(struct card *card, unsigned number, unsigned feature)
 		finish(card, number, BLK_S_UNSUPP, 0);
 		return;
 	}
-	if (card->read_only || bytes == 0 || bytes % RANGE_BYTES != 0 || bytes > SLOT_LOCAL_BYTES) {
+	if (card->read_only || bytes == 0 || bytes % RANGE_BYTES != 0 || bytes > RANGES_MAX * RANGE_BYTES) {
 		finish(card, number, BLK_S_IOERR, 0); /* V-101, V-115, V-116, V-117 */
 		return;
 	}
-	slot->fw_state = STATE_RANGES;
 	slot->job_bytes = bytes;
 	slot->job_skip = HEADER_BYTES;
 	start_job(number, JOB_GUEST_TO_LOCAL);
 }
 
+/* The ranges are here. They are looked at in this copy only, which the driver cannot change. */
 static void ranges_read(struct card *card, unsigned number)
 {
 	uint32_t status = check_ranges(card, number);
@@ -187,8 +188,9 @@ static void ranges_read(struct card *card, unsigned number)
 /* ---- entry points ---- */
 
 /* The fetch engine found the request bad. If only its header could not be read there is still a place for a status;
- * otherwise the driver's idea of the ring cannot be trusted any more. */
-static void bad_request(struct card *card, unsigned number)
+ * otherwise the driver's idea of the ring cannot be trusted any more. (Inlined, it would cost every good request a stack
+ * frame.) */
+static __attribute__((noinline)) void bad_request(struct card *card, unsigned number)
 {
 	if (slot_at(number)->error == RECORD_ERROR_DMA_HEADER) { /* V-018 */
 		finish(card, number, BLK_S_IOERR, 0);
@@ -204,12 +206,10 @@ void blk_request(struct card *card, unsigned number)
 	struct slot *slot = slot_at(number);
 	struct queue_state *queue = &card->queue[slot->queue];
 	queue->inflight++;
-	if (card->broken || !queue->running || queue->resetting) {
+	if (!queue->running) {
 		slot_drop(card, number);
 		return;
 	}
-	if (card->poll_cycles)
-		poll_request_seen(card, slot->queue);
 	if (slot->error != RECORD_ERROR_NONE) {
 		bad_request(card, number);
 		return;
@@ -231,17 +231,21 @@ void blk_request(struct card *card, unsigned number)
 void blk_job_done(struct card *card, unsigned number)
 {
 	const struct slot *slot = slot_at(number);
-	bool to_guest = slot->job_op == JOB_READ || slot->job_op == JOB_LOCAL_TO_GUEST;
-	if (card->broken || card->queue[slot->queue].resetting)
+	if (!card->queue[slot->queue].running) {
 		slot_drop(card, number);
-	else if (slot->job_result != JOB_RESULT_OK)
+		return;
+	}
+	if (slot->job_result != JOB_RESULT_OK) {
 		finish(card, number, BLK_S_IOERR, 0);
-	else if (slot->fw_state == STATE_RANGES)
-		ranges_read(card, number);
-	else if (slot->fw_state == STATE_APPLY) {
-		slot_at(number)->fw_index++;
-		apply_next_range(card, number);
-	} else {
-		finish(card, number, BLK_S_OK, to_guest ? slot->job_bytes : 0);
+		return;
+	}
+	switch (slot->job_op) {
+	case JOB_READ:
+	case JOB_LOCAL_TO_GUEST: finish(card, number, BLK_S_OK, slot->job_bytes); break;
+	case JOB_WRITE:
+	case JOB_FLUSH: finish(card, number, BLK_S_OK, 0); break;
+	case JOB_GUEST_TO_LOCAL: ranges_read(card, number); break;
+	default:
+		apply_next_range(card, number); /* one range of DISCARD, WRITE_ZEROES, SECURE_ERASE is done */
 	}
 }

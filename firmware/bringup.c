@@ -1,37 +1,57 @@
 /* What the card offers: features, queues, device configuration (virtio 1.4 §5.2.4, §5.2.5). */
 #include "firmware/card.h"
-#include "firmware/virtio_defs.h"
 
 #define MEDIA_CAN(what) CSR_MEDIA_FLAGS_##what##_MASK
 
-/* Ranges of a DISCARD, WRITE_ZEROES or SECURE_ERASE request fit the slot's small memory. */
-#define RANGES_MAX (SLOT_LOCAL_BYTES / RANGE_BYTES)
-/* Sectors of one such range: as many as keep its bytes in 31 bits. */
-#define RANGE_SECTORS_MAX 0x3fffffu
+/* What firmware and engines know: the straps choose among these (D-008). */
+#define KNOWN_FEATURES                                                                                       \
+	(FEATURE(F_BLK_SIZE_MAX) | FEATURE(F_BLK_SEG_MAX) | FEATURE(F_BLK_RO) | FEATURE(F_BLK_BLK_SIZE) |    \
+	 FEATURE(F_BLK_FLUSH) | FEATURE(F_BLK_TOPOLOGY) | FEATURE(F_BLK_CONFIG_WCE) | FEATURE(F_BLK_MQ) |    \
+	 FEATURE(F_BLK_DISCARD) | FEATURE(F_BLK_WRITE_ZEROES) | FEATURE(F_BLK_LIFETIME) |                    \
+	 FEATURE(F_BLK_SECURE_ERASE) | FEATURE(F_INDIRECT_DESC) | FEATURE(F_EVENT_IDX) |                     \
+	 FEATURE(F_VERSION_1) | FEATURE(F_ACCESS_PLATFORM) | FEATURE(F_IN_ORDER) |                           \
+	 FEATURE(F_ORDER_PLATFORM) | FEATURE(F_NOTIFICATION_DATA) | FEATURE(F_RING_RESET))
 
-static void set_config(uint32_t offset, uint32_t value)
-{
-	reg_write(CSR_VIRTIO_DEVICE_CONFIG_ADDR + offset, value);
-}
+/* Offered whatever the straps say: D-051, D-132 and with it D-133. */
+#define CONSTANT_FEATURES (FEATURE(F_VERSION_1) | FEATURE(F_BLK_FLUSH))
 
 static uint64_t read_pair(uint32_t addr_lo)
 {
 	return reg_read(addr_lo) | (uint64_t)reg_read(addr_lo + 4) << 32;
 }
 
-/* The straps say what is wanted, the medium what is possible. FLUSH is always offered (D-132). */
-static uint64_t possible_features(uint32_t media_flags)
+/* The straps say what is wanted, the medium what is possible. */
+static uint64_t features_to_offer(uint64_t wanted, uint32_t media_flags)
 {
-	uint64_t features = ~UINT64_C(0);
-	if (!(media_flags & MEDIA_CAN(DISCARD)))
-		features &= ~FEATURE(F_BLK_DISCARD);
-	if (!(media_flags & MEDIA_CAN(WRITE_ZEROES)))
-		features &= ~FEATURE(F_BLK_WRITE_ZEROES);
-	if (!(media_flags & MEDIA_CAN(SECURE_ERASE)))
-		features &= ~FEATURE(F_BLK_SECURE_ERASE);
-	if (!(media_flags & MEDIA_CAN(LIFETIME)))
-		features &= ~FEATURE(F_BLK_LIFETIME);
+	static const struct {
+		uint32_t flag;
+		unsigned feature;
+	} needs[] = {
+		{MEDIA_CAN(DISCARD), F_BLK_DISCARD},
+		{MEDIA_CAN(WRITE_ZEROES), F_BLK_WRITE_ZEROES},
+		{MEDIA_CAN(SECURE_ERASE), F_BLK_SECURE_ERASE},
+		{MEDIA_CAN(LIFETIME), F_BLK_LIFETIME},
+	};
+	uint64_t features = (wanted & KNOWN_FEATURES) | CONSTANT_FEATURES;
+	for (unsigned i = 0; i < ARRAY_SIZE(needs); i++)
+		if (!(media_flags & needs[i].flag))
+			features &= ~FEATURE(needs[i].feature);
+	if (media_flags & MEDIA_CAN(READ_ONLY))
+		features |= FEATURE(F_BLK_RO);
 	return features;
+}
+
+/* ---- device configuration ---- */
+
+static void set_config(uint32_t offset, uint32_t value)
+{
+	reg_write(CSR_VIRTIO_DEVICE_CONFIG_ADDR + offset, value);
+}
+
+/* Fields of features that are not offered stay 0. */
+static void set_field(const struct card *card, unsigned feature, uint32_t offset, uint32_t value)
+{
+	set_config(offset, offered(card, feature) ? value : 0);
 }
 
 static void set_capacity(struct card *card)
@@ -41,35 +61,32 @@ static void set_capacity(struct card *card)
 	set_config(CONFIG_CAPACITY + 4, (uint32_t)(card->capacity_sectors >> 32));
 }
 
-/* Fields of features that are not offered stay 0. */
 static void fill_config(struct card *card)
 {
 	uint32_t block_bytes = reg_read(CSR_MEDIA_BLOCK_BYTES_ADDR);
 	uint32_t alignment = block_bytes / SECTOR_BYTES;
+	bool zeroes_may_unmap = card->media_flags & MEDIA_CAN(DISCARD); /* D-157 */
+	uint32_t num_queues = offered(card, F_BLK_MQ) ? card->queues << 16 : 0;
 	set_capacity(card);
-	if (offered(card, F_BLK_SIZE_MAX))
-		set_config(CONFIG_SIZE_MAX, reg_read(CSR_SYS_SIZE_MAX_ADDR));
-	set_config(CONFIG_SEG_MAX, reg_read(CSR_SYS_SEG_MAX_ADDR));
-	set_config(CONFIG_BLK_SIZE, block_bytes);
-	set_config(CONFIG_TOPOLOGY, reg_read(CSR_MEDIA_PHYSICAL_EXP_ADDR) | 1u << 16); /* min_io_size 1 */
-	set_config(CONFIG_OPT_IO_SIZE, reg_read(CSR_MEDIA_OPTIMAL_BLOCKS_ADDR));
-	set_config(CONFIG_WRITEBACK, 1u | (offered(card, F_BLK_MQ) ? card->queues << 16 : 0));
-	if (offered(card, F_BLK_DISCARD)) {
-		set_config(CONFIG_MAX_DISCARD_SECTORS, RANGE_SECTORS_MAX);
-		set_config(CONFIG_MAX_DISCARD_SEG, RANGES_MAX);
-		set_config(CONFIG_DISCARD_ALIGNMENT, alignment);
-	}
-	if (offered(card, F_BLK_WRITE_ZEROES)) {
-		set_config(CONFIG_MAX_WRITE_ZEROES_SECTORS, RANGE_SECTORS_MAX);
-		set_config(CONFIG_MAX_WRITE_ZEROES_SEG, RANGES_MAX);
-		set_config(CONFIG_WRITE_ZEROES_MAY_UNMAP, (card->media_flags & MEDIA_CAN(DISCARD)) != 0);
-	}
-	if (offered(card, F_BLK_SECURE_ERASE)) {
-		set_config(CONFIG_MAX_SECURE_ERASE_SECTORS, RANGE_SECTORS_MAX);
-		set_config(CONFIG_MAX_SECURE_ERASE_SEG, RANGES_MAX);
-		set_config(CONFIG_SECURE_ERASE_ALIGNMENT, alignment);
-	}
+	set_field(card, F_BLK_SIZE_MAX, CONFIG_SIZE_MAX, reg_read(CSR_SYS_SIZE_MAX_ADDR));
+	set_field(card, F_BLK_SEG_MAX, CONFIG_SEG_MAX, reg_read(CSR_SYS_SEG_MAX_ADDR));
+	set_field(card, F_BLK_BLK_SIZE, CONFIG_BLK_SIZE, block_bytes);
+	set_field(card, F_BLK_TOPOLOGY, CONFIG_TOPOLOGY,
+		  reg_read(CSR_MEDIA_PHYSICAL_EXP_ADDR) | 1u << 16); /* min_io_size 1 */
+	set_field(card, F_BLK_TOPOLOGY, CONFIG_OPT_IO_SIZE, reg_read(CSR_MEDIA_OPTIMAL_BLOCKS_ADDR));
+	set_config(CONFIG_WRITEBACK, offered(card, F_BLK_CONFIG_WCE) | num_queues);
+	set_field(card, F_BLK_DISCARD, CONFIG_MAX_DISCARD_SECTORS, RANGE_SECTORS_MAX);
+	set_field(card, F_BLK_DISCARD, CONFIG_MAX_DISCARD_SEG, RANGES_MAX);
+	set_field(card, F_BLK_DISCARD, CONFIG_DISCARD_ALIGNMENT, alignment);
+	set_field(card, F_BLK_WRITE_ZEROES, CONFIG_MAX_WRITE_ZEROES_SECTORS, RANGE_SECTORS_MAX);
+	set_field(card, F_BLK_WRITE_ZEROES, CONFIG_MAX_WRITE_ZEROES_SEG, RANGES_MAX);
+	set_field(card, F_BLK_WRITE_ZEROES, CONFIG_WRITE_ZEROES_MAY_UNMAP, zeroes_may_unmap);
+	set_field(card, F_BLK_SECURE_ERASE, CONFIG_MAX_SECURE_ERASE_SECTORS, RANGE_SECTORS_MAX);
+	set_field(card, F_BLK_SECURE_ERASE, CONFIG_MAX_SECURE_ERASE_SEG, RANGES_MAX);
+	set_field(card, F_BLK_SECURE_ERASE, CONFIG_SECURE_ERASE_ALIGNMENT, alignment);
 }
+
+/* ---- entry points ---- */
 
 /* Makes the offer: at power-on and whenever a reset has taken it away. */
 void card_offer(struct card *card)
@@ -82,17 +99,27 @@ void card_offer(struct card *card)
 	reg_write(CSR_VIRTIO_CONFIG_CHANGED_ADDR, CSR_VIRTIO_CONFIG_CHANGED_COMMIT_MASK);
 }
 
+static void read_straps(struct card *card)
+{
+	uint32_t window = reg_read(CSR_SYS_POLL_CYCLES_ADDR);
+	card->offload = reg_read(CSR_SYS_OFFLOAD_ADDR);
+	card->queues = reg_read(CSR_SYS_QUEUES_ADDR);
+	firmware_assert(card->queues <= QUEUES_MAX);
+	/* A core that walks the rings itself has no one to leave the polling to. Longer windows: see poll.c. */
+	card->poll_cycles = min_u32(window, INT32_MAX);
+	if (card->offload == OFFLOAD_FIRMWARE)
+		card->poll_cycles = 0;
+	card->media_flags = reg_read(CSR_MEDIA_FLAGS_ADDR);
+	card->offered = features_to_offer(read_pair(CSR_SYS_FEATURES_LO_ADDR), card->media_flags);
+	card->read_only = offered(card, F_BLK_RO);
+}
+
 void card_init(struct card *card)
 {
 	firmware_assert(reg_read(CSR_SYS_ID_ADDR) == CSR_SYS_ID_RESET);
-	card->offload = reg_read(CSR_SYS_OFFLOAD_ADDR);
-	card->queues = reg_read(CSR_SYS_QUEUES_ADDR);
-	card->poll_cycles = reg_read(CSR_SYS_POLL_CYCLES_ADDR);
-	card->media_flags = reg_read(CSR_MEDIA_FLAGS_ADDR);
-	card->offered = read_pair(CSR_SYS_FEATURES_LO_ADDR) & possible_features(card->media_flags);
-	if (card->media_flags & MEDIA_CAN(READ_ONLY))
-		card->offered |= FEATURE(F_BLK_RO);
-	card->read_only = offered(card, F_BLK_RO);
+	firmware_assert(reg_read(CSR_SYS_VERSION_ADDR) == CSR_SYS_VERSION_RESET);
+	read_straps(card);
+	rings_init();
 	card_offer(card);
 	reg_write(CSR_SYS_EVENT_ENABLE_ADDR, UINT32_MAX);
 	reg_write(CSR_SYS_READY_ADDR, 1);

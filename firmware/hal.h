@@ -5,6 +5,7 @@
 #define KICKSTAND_FIRMWARE_HAL_H
 
 #include "csr.h"
+#include "pcie/base.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -53,7 +54,7 @@ static inline _Noreturn void hal_panic(uint32_t code)
 
 #endif
 
-#define PANIC_TRAP 1u
+#define PANIC_TRAP      1u
 #define PANIC_ASSERTION 2u
 
 /* What only a bug of the firmware or the card can break. Nothing a driver does may lead here. */
@@ -73,7 +74,8 @@ static inline struct slot_segment *slot_segments(unsigned slot)
 	return (struct slot_segment *)(hal_sram() + slot * SLOT_BYTES + SLOT_SEGMENT_OFFSET);
 }
 
-static inline uint8_t *slot_local(unsigned slot)
+/* Small data of a request, SLOT_LOCAL_BYTES. */
+static inline void *slot_local(unsigned slot)
 {
 	return hal_sram() + slot * SLOT_BYTES + SLOT_LOCAL_OFFSET;
 }

@@ -3,25 +3,15 @@
 
 #define EVENT(name) CSR_SYS_EVENTS_##name##_MASK
 
-static struct card the_card;
-
-int main(void);
-void trap_report(uint32_t cause, uint32_t pc, uint32_t value);
-
-/* From start.S: tells the card and stops. */
-void trap_report(uint32_t cause, uint32_t pc, uint32_t value)
-{
-	reg_write(CSR_SYS_TRAP_CAUSE_ADDR, cause);
-	reg_write(CSR_SYS_TRAP_PC_ADDR, pc);
-	reg_write(CSR_SYS_TRAP_VALUE_ADDR, value);
-	hal_panic(PANIC_TRAP);
-}
-
 static void requests_event(struct card *card)
 {
 	uint32_t record;
-	while ((record = reg_read(CSR_FETCH_RECORD_ADDR)) & CSR_FETCH_RECORD_VALID_MASK)
-		blk_request(card, record & CSR_FETCH_RECORD_SLOT_MASK);
+	while ((record = reg_read(CSR_FETCH_RECORD_ADDR)) & CSR_FETCH_RECORD_VALID_MASK) {
+		unsigned slot = record & CSR_FETCH_RECORD_SLOT_MASK;
+		if (card->poll_cycles != 0)
+			poll_request_seen(card, slot_at(slot)->queue);
+		blk_request(card, slot);
+	}
 }
 
 static void jobs_event(struct card *card)
@@ -31,6 +21,7 @@ static void jobs_event(struct card *card)
 		blk_job_done(card, done & CSR_MOVER_DONE_SLOT_MASK);
 }
 
+/* RESIZE needs no argument: the medium knows its size. FAIL means nothing to a card that is not in use. */
 static void mailbox_event(struct card *card)
 {
 	uint32_t message = reg_read(CSR_MAILBOX_RECEIVE_ADDR);
@@ -39,7 +30,12 @@ static void mailbox_event(struct card *card)
 		return;
 	switch (message & CSR_MAILBOX_RECEIVE_CODE_MASK) {
 	case MAILBOX_RESIZE: card_capacity_changed(card); break;
-	case MAILBOX_FAIL: needs_reset(card); break;
+	case MAILBOX_FAIL:
+		if (card->live)
+			needs_reset(card);
+		else
+			reply = MAILBOX_NAK;
+		break;
 	default: reply = MAILBOX_NAK;
 	}
 	reg_write(CSR_MAILBOX_REPLY_ADDR, reply);
@@ -56,8 +52,8 @@ static void rare_events(struct card *card, uint32_t events)
 		queue_reset_event(card);
 	if (events & EVENT(QUEUE_ENABLED))
 		queue_enabled_event(card);
-	if (events & EVENT(CONFIG_WRITE))
-		config_write_event(card);
+	if (events & EVENT(CONFIG_WRITE)) /* nothing to do: writes look at the field themselves (blk.c) */
+		reg_write(CSR_VIRTIO_CONFIG_WRITTEN_ADDR, CSR_VIRTIO_CONFIG_WRITTEN_WRITEBACK_MASK);
 	if (events & EVENT(DMA_FAULT))
 		ring_fault_event(card);
 	if (events & EVENT(TIMER))
@@ -66,29 +62,71 @@ static void rare_events(struct card *card, uint32_t events)
 		mailbox_event(card);
 }
 
+/* Work whose progress no event announces: the core comes back and looks. */
+static inline bool must_look_again(const struct card *card)
+{
+	return card->waiting_first != 0 || rings_wait_for_slots(&card->rings) || card->resetting_queues != 0;
+}
+
+static void look_again(struct card *card)
+{
+	complete_waiting(card);
+	if (rings_wait_for_slots(&card->rings))
+		rings_retry(card);
+	if (card->resetting_queues != 0)
+		queue_resets_poll(card);
+}
+
+/* One turn of the event loop. */
+static inline void turn(struct card *card)
+{
+	const uint32_t common = EVENT(RECORD) | EVENT(DONE) | EVENT(SERVICE) | EVENT(COPY);
+	uint32_t events = reg_read(CSR_SYS_EVENTS_ADDR);
+	/* Resets before requests that will not outlive them. */
+	if (events & ~common)
+		rare_events(card, events);
+	/* Finished jobs first: they free slots, and their drivers have waited longest. */
+	if (events & EVENT(DONE))
+		jobs_event(card);
+	if (events & EVENT(RECORD))
+		requests_event(card);
+	if (events & EVENT(COPY))
+		ring_copy_event(card);
+	if (events & EVENT(SERVICE))
+		ring_service_event(card);
+	if (must_look_again(card))
+		look_again(card);
+	else
+		hal_wait();
+}
+
+#ifdef HAL_MOCK
+
+void card_poll(struct card *card)
+{
+	turn(card);
+}
+
+#else
+
+int main(void);
+void trap_report(uint32_t cause, uint32_t pc, uint32_t value);
+
+/* From start.S: tells the card and stops. */
+void trap_report(uint32_t cause, uint32_t pc, uint32_t value)
+{
+	reg_write(CSR_SYS_TRAP_CAUSE_ADDR, cause);
+	reg_write(CSR_SYS_TRAP_PC_ADDR, pc);
+	reg_write(CSR_SYS_TRAP_VALUE_ADDR, value);
+	hal_panic(PANIC_TRAP);
+}
+
 int main(void)
 {
-	struct card *card = &the_card;
-	const uint32_t common = EVENT(RECORD) | EVENT(DONE) | EVENT(SERVICE) | EVENT(COPY);
-	card_init(card);
-	for (;;) {
-		uint32_t events = reg_read(CSR_SYS_EVENTS_ADDR);
-		/* Finished jobs first: they free slots, and their drivers have waited longest. */
-		if (events & EVENT(DONE))
-			jobs_event(card);
-		if (events & EVENT(RECORD))
-			requests_event(card);
-		if (events & EVENT(COPY))
-			ring_copy_event(card);
-		if (events & EVENT(SERVICE))
-			ring_service_event(card);
-		if (events & ~common)
-			rare_events(card, events);
-		if (card->rings_waiting)
-			rings_retry(card);
-		if (card->resetting_queues)
-			queue_resets_poll(card);
-		else if (events == 0 && !card->rings_waiting)
-			hal_wait();
-	}
+	static struct card the_card;
+	card_init(&the_card);
+	for (;;)
+		turn(&the_card);
 }
+
+#endif

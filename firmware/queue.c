@@ -1,23 +1,32 @@
 /* Virtqueues: from the driver's registers to the engines and back (virtio 1.4 §2.6, §2.7, §4.1.5.1.3). */
 #include "firmware/card.h"
-#include "firmware/virtio_defs.h"
 
 static struct queue_setup read_setup(unsigned queue)
 {
 	reg_write(CSR_VIRTIO_QUEUE_SELECT_ADDR, queue);
 	return (struct queue_setup){
-		.desc = { reg_read(CSR_VIRTIO_QUEUE_DESC_LO_ADDR), reg_read(CSR_VIRTIO_QUEUE_DESC_HI_ADDR) },
-		.driver = { reg_read(CSR_VIRTIO_QUEUE_DRIVER_LO_ADDR), reg_read(CSR_VIRTIO_QUEUE_DRIVER_HI_ADDR) },
-		.device = { reg_read(CSR_VIRTIO_QUEUE_DEVICE_LO_ADDR), reg_read(CSR_VIRTIO_QUEUE_DEVICE_HI_ADDR) },
+		.desc = {reg_read(CSR_VIRTIO_QUEUE_DESC_LO_ADDR), reg_read(CSR_VIRTIO_QUEUE_DESC_HI_ADDR)},
+		.driver = {reg_read(CSR_VIRTIO_QUEUE_DRIVER_LO_ADDR),
+			   reg_read(CSR_VIRTIO_QUEUE_DRIVER_HI_ADDR)},
+		.device = {reg_read(CSR_VIRTIO_QUEUE_DEVICE_LO_ADDR),
+			   reg_read(CSR_VIRTIO_QUEUE_DEVICE_HI_ADDR)},
 		.size = reg_read(CSR_VIRTIO_QUEUE_SIZE_ADDR),
 		.enabled = reg_read(CSR_VIRTIO_QUEUE_ENABLE_ADDR) != 0,
 	};
 }
 
-static bool aligned(const struct queue_setup *setup)
+/* True if `bytes` from a multiple of `align` on are within the address space. */
+static bool usable(const uint32_t addr[2], uint32_t bytes, uint32_t align)
 {
-	return setup->desc[0] % DESC_ALIGN == 0 && setup->driver[0] % AVAIL_ALIGN == 0 &&
-	       setup->device[0] % USED_ALIGN == 0;
+	bool wraps = addr[1] == UINT32_MAX && addr[0] + (bytes - 1) < addr[0];
+	return addr[0] % align == 0 && !wraps;
+}
+
+static bool setup_usable(const struct queue_setup *setup)
+{
+	return usable(setup->desc, DESC_BYTES * setup->size, DESC_ALIGN) &&
+	       usable(setup->driver, RING_TAIL_BYTES + 2 * setup->size, AVAIL_ALIGN) &&
+	       usable(setup->device, RING_TAIL_BYTES + 8 * setup->size, USED_ALIGN);
 }
 
 static void program_fetch(const struct card *card, unsigned queue, const struct queue_setup *setup)
@@ -60,16 +69,16 @@ static void enable_doorbells(unsigned queue, bool enable)
 static void queue_start(struct card *card, unsigned queue)
 {
 	struct queue_setup setup = read_setup(queue);
-	if (!setup.enabled || card->queue[queue].running)
+	if (!setup.enabled)
 		return;
-	if (!aligned(&setup)) { /* V-026 */
+	if (!setup_usable(&setup)) { /* V-020, V-026 */
 		needs_reset(card);
 		return;
 	}
-	card->queue[queue] = (struct queue_state){ .running = true };
+	card->queue[queue] = (struct queue_state){.running = true};
 	program_used(card, queue, &setup);
 	if (card->offload == OFFLOAD_FIRMWARE)
-		ring_start(queue, &setup);
+		ring_start(card, queue, &setup);
 	else
 		program_fetch(card, queue, &setup);
 	enable_doorbells(queue, true);
@@ -87,7 +96,8 @@ void queues_start(struct card *card)
 {
 	clear_enabled_events();
 	for (unsigned i = 0; i < card->queues && !card->broken; i++)
-		queue_start(card, i);
+		if (!card->queue[i].running && !card->queue[i].resetting)
+			queue_start(card, i);
 }
 
 /* The driver has enabled a queue. Before DRIVER_OK that means nothing yet; after, it is back from a queue reset. */
@@ -99,35 +109,40 @@ void queue_enabled_event(struct card *card)
 		clear_enabled_events();
 }
 
-/* Everything has been reset: no queue runs. */
-void queues_forget(struct card *card)
+/* Takes no more of a queue's buffers and gives none back. What is in work goes on until it ends, and is then dropped. */
+void queue_stop(struct card *card, unsigned queue)
 {
-	for (unsigned i = 0; i < QUEUES_MAX; i++)
-		card->queue[i] = (struct queue_state){ 0 };
-	card->resetting_queues = 0;
-	rings_forget(card);
-}
-
-/* ---- queue reset ---- */
-
-/* Takes no more of the queue's buffers. What is in work goes on until it ends, and is then dropped. */
-static void queue_reset_begin(struct card *card, unsigned queue)
-{
-	struct queue_state *state = &card->queue[queue];
-	if (state->resetting)
-		return;
+	card->queue[queue].running = false;
 	enable_doorbells(queue, false);
 	if (card->offload == OFFLOAD_FIRMWARE) {
-		ring_stop(queue);
+		ring_stop(card, queue);
 	} else {
 		reg_write(CSR_FETCH_QUEUE_SELECT_ADDR, queue);
 		reg_write(CSR_FETCH_QUEUE_CONTROL_ADDR, 0);
 	}
 	reg_write(CSR_USED_QUEUE_SELECT_ADDR, queue);
 	reg_write(CSR_USED_QUEUE_CONTROL_ADDR, 0);
+	drop_finished(card, queue);
+}
+
+/* Everything has been reset: no queue runs. */
+void queues_forget(struct card *card)
+{
+	for (unsigned i = 0; i < card->queues; i++)
+		card->queue[i] = (struct queue_state){0};
+	card->resetting_queues = 0;
+}
+
+/* ---- queue reset ---- */
+
+static void queue_reset_begin(struct card *card, unsigned queue)
+{
+	struct queue_state *state = &card->queue[queue];
+	if (state->resetting)
+		return;
+	queue_stop(card, queue);
 	state->resetting = true;
 	card->resetting_queues++;
-	drop_finished(card, queue);
 }
 
 void queue_reset_event(struct card *card)
@@ -143,7 +158,7 @@ void queue_reset_event(struct card *card)
 static bool engines_hold_queue(const struct card *card, unsigned queue)
 {
 	if (card->offload == OFFLOAD_FIRMWARE) {
-		if (ring_busy(queue))
+		if (ring_busy(card, queue))
 			return true;
 	} else {
 		reg_write(CSR_FETCH_QUEUE_SELECT_ADDR, queue);
@@ -154,17 +169,21 @@ static bool engines_hold_queue(const struct card *card, unsigned queue)
 	return reg_read(CSR_USED_QUEUE_STATE_ADDR) & CSR_USED_QUEUE_STATE_BUSY_MASK;
 }
 
-/* Finishes queue resets whose last request has ended. Records the fetch engine has handed over but the event loop has not
- * taken yet count too: the loop takes them all before it comes here, so "not busy" is asked first. */
+/* Finishes queue resets whose last request has ended. When the engines have become idle, their last records may still wait
+ * in FETCH.RECORD: the next turn of the event loop takes them, and only then all requests are known. */
 void queue_resets_poll(struct card *card)
 {
 	for (unsigned i = 0; i < card->queues; i++) {
 		struct queue_state *state = &card->queue[i];
-		if (!state->resetting || engines_hold_queue(card, i))
+		if (!state->resetting)
 			continue;
-		if ((reg_read(CSR_SYS_EVENTS_ADDR) & CSR_SYS_EVENTS_RECORD_MASK) || state->inflight != 0)
+		if (!state->engines_idle) {
+			state->engines_idle = !engines_hold_queue(card, i);
 			continue;
-		*state = (struct queue_state){ 0 };
+		}
+		if (state->inflight != 0)
+			continue;
+		*state = (struct queue_state){0};
 		card->resetting_queues--;
 		reg_write(i < 32 ? CSR_VIRTIO_QUEUE_RESET_LO_ADDR : CSR_VIRTIO_QUEUE_RESET_HI_ADDR,
 			  UINT32_C(1) << (i % 32));
@@ -174,9 +193,14 @@ void queue_resets_poll(struct card *card)
 /* A ring could not be read, or its index makes no sense: the driver has lost its mind or its memory. */
 void ring_fault_event(struct card *card)
 {
-	static const uint32_t faults[] = { CSR_FETCH_FAULT_LO_ADDR, CSR_FETCH_FAULT_HI_ADDR, CSR_USED_FAULT_LO_ADDR,
-					   CSR_USED_FAULT_HI_ADDR };
-	for (unsigned i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
-		reg_write(faults[i], UINT32_MAX);
-	needs_reset(card);
+	static const uint32_t faults[] = {CSR_FETCH_FAULT_LO_ADDR, CSR_FETCH_FAULT_HI_ADDR,
+					  CSR_USED_FAULT_LO_ADDR, CSR_USED_FAULT_HI_ADDR};
+	uint32_t any = 0;
+	for (unsigned i = 0; i < ARRAY_SIZE(faults); i++) {
+		uint32_t queues = reg_read(faults[i]);
+		reg_write(faults[i], queues);
+		any |= queues;
+	}
+	if (any != 0) /* none if a reset came in between */
+		needs_reset(card);
 }

@@ -4,8 +4,8 @@
 usage: stack_bound.py --limit BYTES --root FUNCTION [--root FUNCTION …] OBJECT …
 
 Reads the .ci file beside each object, adds up the deepest path of calls from the roots (of which one may interrupt
-another: their bounds add up) and prints it. Fails on recursion, calls through pointers, stack use that is not
-static, and if the bound exceeds the limit.
+another: their bounds add up) and prints it. Fails on recursion, calls through pointers, functions that are in none of
+the objects (such as libgcc's), stack use that is not static, and if the bound exceeds the limit.
 """
 import argparse
 import re
@@ -13,7 +13,7 @@ import sys
 
 NODE = re.compile(r'node: \{ title: "([^"]+)" label: "([^"]*)"')
 EDGE = re.compile(r'edge: \{ sourcename: "([^"]+)" targetname: "([^"]+)"')
-USE = re.compile(r"(\d+) bytes \((\w+)\)")
+USE = re.compile(r"(\d+) bytes \(([\w,]+)\)")
 
 
 def read(paths):
@@ -42,10 +42,12 @@ def deepest(name, use, calls, path, memo):
         sys.exit(f"stack_bound.py: recursion: {' > '.join(map(plain, path + [name]))}")
     if name == "__indirect_call":
         sys.exit(f"stack_bound.py: call through a pointer in {plain(path[-1])}")
+    if name not in use:
+        sys.exit(f"stack_bound.py: nothing known of {plain(name)}, called by {plain(path[-1])}")
     if name not in memo:
         below = [deepest(c, use, calls, path + [name], memo) for c in sorted(calls.get(name, ()))]
         bytes_below, path_below = max(below, default=(0, []))
-        memo[name] = (use.get(name, 0) + bytes_below, [name] + path_below)
+        memo[name] = (use[name] + bytes_below, [name] + path_below)
     return memo[name]
 
 
@@ -62,7 +64,7 @@ def main():
             sys.exit(f"stack_bound.py: no function {root}")
         bound, path = deepest(root, use, calls, [], memo)
         total += bound
-        print(f"{root}: {bound} bytes: {' > '.join(f'{plain(n)} ({use.get(n, 0)})' for n in path)}")
+        print(f"{root}: {bound} bytes: {' > '.join(f'{plain(n)} ({use[n]})' for n in path)}")
     print(f"stack: at most {total} of {args.limit} bytes")
     return 1 if total > args.limit else 0
 
