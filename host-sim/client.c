@@ -23,19 +23,23 @@ int client_check_job(const struct blk_device *blk, const struct fio_job *job, ch
 	unsigned pieces = blk_pieces(blk, client_max_bytes(job));
 	bool changes = job->direction[IO_WRITE] || job->direction[IO_TRIM];
 	if (changes && blk->read_only)
-		snprintf(error, error_size, "job '%s' writes, but the disk is read-only; use a reading job", job->name);
+		snprintf(error, error_size, "job '%s' writes, but the disk is read-only; use a reading job",
+			 job->name);
 	else if (job->direction[IO_TRIM] && !virtio_has(&blk->virtio, VIRTIO_BLK_F_DISCARD))
 		snprintf(error, error_size,
-			 "job '%s' trims, but the card does not offer DISCARD; set virtio.discard=on or use a disk that can",
+			 "job '%s' trims, but the card does not offer DISCARD; set virtio.discard=on or use "
+			 "a disk that can",
 			 job->name);
 	else if (blk->seg_max != 0 && pieces > blk->seg_max)
 		snprintf(error, error_size,
-			 "job '%s': a request of %u bytes is %u segments, more than seg_max %u; raise guest.segment_bytes or "
+			 "job '%s': a request of %u bytes is %u segments, more than seg_max %u; raise "
+			 "guest.segment_bytes or "
 			 "device.seg_max",
 			 job->name, client_max_bytes(job), pieces, blk->seg_max);
 	else if (!vq->features.indirect && pieces + 3 > vq->size)
 		snprintf(error, error_size,
-			 "job '%s': a request takes up to %u descriptors, the queue has %u; raise guest.queue_size or set "
+			 "job '%s': a request takes up to %u descriptors, the queue has %u; raise "
+			 "guest.queue_size or set "
 			 "guest.indirect=on",
 			 job->name, pieces + 3, vq->size);
 	else
@@ -43,14 +47,18 @@ int client_check_job(const struct blk_device *blk, const struct fio_job *job, ch
 	return -1;
 }
 
-int client_init(struct client *client, struct client_shared *shared, const struct fio_job *job, unsigned clone,
-		struct guest_cpu *cpu, struct blk_queue *queue, char *error, size_t error_size)
+int client_init(struct client *client, struct client_shared *shared, const struct fio_job *job,
+		unsigned clone, struct guest_cpu *cpu, struct blk_queue *queue, char *error,
+		size_t error_size)
 {
 	const struct host_ops *ops = shared->blk->pci.ops;
 	uint64_t buffer_bytes = (client_max_bytes(job) + 4095u) & ~UINT64_C(4095);
-	*client = (struct client){
-		.shared = shared, .job = job, .clone = clone, .cpu = cpu, .queue = queue, .depth = job->iodepth
-	};
+	*client = (struct client){.shared = shared,
+				  .job = job,
+				  .clone = clone,
+				  .cpu = cpu,
+				  .queue = queue,
+				  .depth = job->iodepth};
 	client->gen = io_gen_create(job, clone, shared->blk->capacity_sectors * SECTOR_BYTES, shared->seed);
 	client->stats = calloc(1, sizeof(*client->stats));
 	client->io = calloc(client->depth, sizeof(*client->io));
@@ -62,7 +70,8 @@ int client_init(struct client *client, struct client_shared *shared, const struc
 	uint8_t *data = ops->dma_alloc(ops->ctx, buffer_bytes * client->depth, 4096, DMA_BOTH, &addr);
 	if (!data) {
 		snprintf(error, error_size,
-			 "job '%s' needs %" PRIu64 " bytes of buffers, more than guest memory has left; raise host.memory",
+			 "job '%s' needs %" PRIu64
+			 " bytes of buffers, more than guest memory has left; raise host.memory",
 			 job->name, buffer_bytes * client->depth);
 		return -1;
 	}
@@ -101,8 +110,9 @@ void client_stop(struct client *client)
 static void fill_request(struct client_io *io)
 {
 	static const uint32_t types[] = {
-		[IO_READ] = VIRTIO_BLK_T_IN,	[IO_WRITE] = VIRTIO_BLK_T_OUT,	     [IO_TRIM] = VIRTIO_BLK_T_DISCARD,
-		[IO_SYNC] = VIRTIO_BLK_T_FLUSH, [IO_DATASYNC] = VIRTIO_BLK_T_FLUSH,
+		[IO_READ] = VIRTIO_BLK_T_IN,        [IO_WRITE] = VIRTIO_BLK_T_OUT,
+		[IO_TRIM] = VIRTIO_BLK_T_DISCARD,   [IO_SYNC] = VIRTIO_BLK_T_FLUSH,
+		[IO_DATASYNC] = VIRTIO_BLK_T_FLUSH,
 	};
 	struct blk_request *request = &io->request;
 	bool data = io->io.ddir == IO_READ || io->io.ddir == IO_WRITE;
@@ -142,9 +152,8 @@ static void check_read(struct client_io *io, bool ok)
 	struct client_shared *shared = io->client->shared;
 	struct verify_fault fault;
 	/* Every read is compared, whatever the job's `verify` says: that only asks for the read-back at the end. */
-	if (ok &&
-	    !verify_read_check(shared->verify, io->verify_handle, io->request.sector, io->request.sectors, io->data,
-			       &fault)) {
+	if (ok && !verify_read_check(shared->verify, io->verify_handle, io->request.sector,
+				     io->request.sectors, io->data, &fault)) {
 		if (shared->bad_reads++ == 0)
 			shared->first_fault = fault;
 		job_stats_error(io->client->stats, EILSEQ);
@@ -198,7 +207,7 @@ static struct client_io *make_io(struct client *client, const struct io *what)
 	struct client_io *io = client->free;
 	client->free = io->next_free;
 	io->io = *what;
-	io->stamps = (struct guest_stamps){ .created_ps = kernel_now_ps() };
+	io->stamps = (struct guest_stamps){.created_ps = kernel_now_ps()};
 	fill_request(io);
 	client->in_flight++;
 	job_stats_depth(client->stats, client->in_flight);
@@ -292,16 +301,16 @@ static int error_of(uint8_t status)
 
 static void note_error(struct client_io *io, int error)
 {
-	static const char *const names[] = { "read", "write", "trim", "sync", "datasync" };
+	static const char *const names[] = {"read", "write", "trim", "sync", "datasync"};
 	struct client *client = io->client;
-	bool goes_on = io->io.ddir == IO_READ ? client->job->continue_on & FIO_CONTINUE_READ :
-						client->job->continue_on & FIO_CONTINUE_WRITE;
+	bool goes_on = io->io.ddir == IO_READ ? client->job->continue_on & FIO_CONTINUE_READ
+					      : client->job->continue_on & FIO_CONTINUE_WRITE;
 	job_stats_error(client->stats, error);
 	if (client->shared->first_error[0] == '\0')
 		snprintf(client->shared->first_error, sizeof(client->shared->first_error),
 			 "job '%s': %s of %u bytes at offset %" PRIu64 " failed with status %u (%s)",
-			 client->job->name, names[io->io.ddir], io->io.bytes, io->io.offset, io->request.status,
-			 strerror(error));
+			 client->job->name, names[io->io.ddir], io->io.bytes, io->io.offset,
+			 io->request.status, strerror(error));
 	if (!goes_on)
 		client_stop(client);
 }
@@ -311,7 +320,7 @@ static void record(struct client_io *io)
 	struct client *client = io->client;
 	struct client_shared *shared = client->shared;
 	const struct guest_stamps *stamps = &io->stamps;
-	const struct job_io_times times = { stamps->created_ps, stamps->submitted_ps, stamps->completed_ps };
+	const struct job_io_times times = {stamps->created_ps, stamps->submitted_ps, stamps->completed_ps};
 	const struct stamps *card =
 		&shared->retired[client->queue->index * client->queue->vq.size + io->request.head];
 	struct spans spans = spans_of(stamps, card, io->io.ddir == IO_WRITE);
@@ -320,7 +329,8 @@ static void record(struct client_io *io)
 		stages_record(shared->stages, &spans);
 	}
 	if (shared->trace)
-		trace_request(shared->trace, client->queue->index, io->io.ddir, io->io.offset, io->io.bytes, &spans);
+		trace_request(shared->trace, client->queue->index, io->io.ddir, io->io.offset, io->io.bytes,
+			      &spans);
 }
 
 void client_complete(struct client_io *io, struct guest_cpu *cpu, uint64_t handler_ps)

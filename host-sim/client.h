@@ -17,18 +17,18 @@
 struct client_shared {
 	struct guest *guest;
 	struct blk_device *blk;
-	struct verify *verify;        /* NULL: nothing is checked */
+	struct verify *verify; /* NULL: nothing is checked */
 	struct stages *stages;
-	struct trace *trace;          /* NULL: none */
+	struct trace *trace; /* NULL: none */
 	/* The card's stamps of the request last retired at each queue and head. */
-	struct stamps *retired;       /* [queue * queue_size + head] */
+	struct stamps *retired; /* [queue * queue_size + head] */
 	uint64_t seed;
-	uint64_t completed;           /* requests of all clones, well or not */
+	uint64_t completed; /* requests of all clones, well or not */
 	uint64_t last_completion_ps;
 	uint64_t bad_reads;
 	struct verify_fault first_fault; /* of a read */
 	char first_error[400];           /* line about the first failed request, "" = none */
-	bool dead;                    /* the card needs a reset: nothing will come back */
+	bool dead;                       /* the card needs a reset: nothing will come back */
 };
 
 enum client_state { CLIENT_WAITS, CLIENT_RUNS, CLIENT_DRAINS, CLIENT_OVER };
@@ -54,9 +54,9 @@ struct client {
 	struct job_stats *stats;
 	struct client_io *io, *free;
 	unsigned depth, in_flight;
-	unsigned taken;               /* completions since the queue was last full */
-	bool refill;                  /* the queue has run low: fill it up again */
-	struct client_io *refused;    /* did not fit the ring: next to go */
+	unsigned taken;            /* completions since the queue was last full */
+	bool refill;               /* the queue has run low: fill it up again */
+	struct client_io *refused; /* did not fit the ring: next to go */
 	enum client_state state;
 	uint64_t start_ps;
 };

@@ -14,9 +14,9 @@ static void usage(FILE *out)
 int cmd_config(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "config", required_argument, NULL, 'c' }, { "set", required_argument, NULL, 's' },
-		{ "ini", no_argument, NULL, 'i' },	    { "markdown", no_argument, NULL, 'm' },
-		{ "help", no_argument, NULL, 'h' },	    { 0 },
+		{"config", required_argument, NULL, 'c'}, {"set", required_argument, NULL, 's'},
+		{"ini", no_argument, NULL, 'i'},          {"markdown", no_argument, NULL, 'm'},
+		{"help", no_argument, NULL, 'h'},         {0},
 	};
 	struct config config;
 	enum config_format format = CONFIG_FORMAT_TABLE;

@@ -26,7 +26,8 @@ struct arguments {
 static void usage(FILE *out)
 {
 	fputs("usage: kickstand run [OPTION]...\n\n"
-	      "Simulates a guest that finds the card behind its root port, brings up virtio-blk and does the I/O of a fio\n"
+	      "Simulates a guest that finds the card behind its root port, brings up virtio-blk and does the "
+	      "I/O of a fio\n"
 	      "job, checks all data, and reports.\n\n"
 	      "  --job FILE              fio job file; without it 4 KiB random reads at queue depth 32\n"
 	      "  --disk SPEC             ram:SIZE, null:SIZE, nbd:URI or a raw image file (default ram:64M)\n"
@@ -38,7 +39,8 @@ static void usage(FILE *out)
 	      "  --firmware ELF          another firmware than the one built with the program\n"
 	      "  --verbose               firmware console and notes on standard error\n"
 	      "  --help                  this text\n\n"
-	      "Exit status: 0 all I/O done and verified, 1 I/O or verification errors, 2 usage or configuration error,\n"
+	      "Exit status: 0 all I/O done and verified, 1 I/O or verification errors, 2 usage or "
+	      "configuration error,\n"
 	      "3 simulation error (deadlock, firmware trap, watchdog), with a state dump.\n",
 	      out);
 }
@@ -53,12 +55,17 @@ static int complain(const char *reason)
 static int parse_arguments(struct arguments *arguments, int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "config", required_argument, NULL, 'c' },   { "set", required_argument, NULL, 's' },
-		{ "job", required_argument, NULL, 'j' },      { "disk", required_argument, NULL, 'd' },
-		{ "seed", required_argument, NULL, 'S' },     { "json", required_argument, NULL, 'J' },
-		{ "trace", required_argument, NULL, 't' },    
-		{ "firmware", required_argument, NULL, 'f' }, { "verbose", no_argument, NULL, 'v' },
-		{ "help", no_argument, NULL, 'h' },	      { 0 },
+		{"config", required_argument, NULL, 'c'},
+		{"set", required_argument, NULL, 's'},
+		{"job", required_argument, NULL, 'j'},
+		{"disk", required_argument, NULL, 'd'},
+		{"seed", required_argument, NULL, 'S'},
+		{"json", required_argument, NULL, 'J'},
+		{"trace", required_argument, NULL, 't'},
+		{"firmware", required_argument, NULL, 'f'},
+		{"verbose", no_argument, NULL, 'v'},
+		{"help", no_argument, NULL, 'h'},
+		{0},
 	};
 	char text[400], error[400];
 	int option;
@@ -68,7 +75,8 @@ static int parse_arguments(struct arguments *arguments, int argc, char **argv)
 		switch (option) {
 		case 'c':
 		case 's':
-			if (option_config(&arguments->config, option == 'c', optarg, error, sizeof(error)) != 0)
+			if (option_config(&arguments->config, option == 'c', optarg, error, sizeof(error)) !=
+			    0)
 				return complain(error);
 			break;
 		case 'S':
@@ -89,8 +97,8 @@ static int parse_arguments(struct arguments *arguments, int argc, char **argv)
 		}
 	}
 	if (optind < argc) {
-		snprintf(text, sizeof(text), "unexpected argument '%s'; `kickstand run --help` lists the options",
-			 argv[optind]);
+		snprintf(text, sizeof(text),
+			 "unexpected argument '%s'; `kickstand run --help` lists the options", argv[optind]);
 		return complain(text);
 	}
 	return -1;
@@ -152,7 +160,7 @@ static int execute(const struct arguments *arguments, const struct fio_jobs *job
 
 int cmd_run(int argc, char **argv)
 {
-	struct arguments arguments = { .disk = default_disk };
+	struct arguments arguments = {.disk = default_disk};
 	struct fio_jobs jobs;
 	char error[400];
 	int status = parse_arguments(&arguments, argc, argv);
@@ -160,15 +168,15 @@ int cmd_run(int argc, char **argv)
 		return status;
 	if (config_check(&arguments.config, error, sizeof(error)) != 0)
 		return complain(error);
-	int bad = arguments.job ? fio_jobs_load(&jobs, arguments.job, error, sizeof(error)) :
-				  fio_jobs_parse(&jobs, default_job, "built-in job", error, sizeof(error));
+	int bad = arguments.job ? fio_jobs_load(&jobs, arguments.job, error, sizeof(error))
+				: fio_jobs_parse(&jobs, default_job, "built-in job", error, sizeof(error));
 	if (bad)
 		return complain(error);
 	if (arguments.verbose)
 		for (unsigned i = 0; i < jobs.notes; i++)
 			fprintf(stderr, "%s\n", jobs.note[i]);
-	struct store *store = store_open(arguments.disk, arguments.config.device.read_only, arguments.config.sim.seed,
-					 error, sizeof(error));
+	struct store *store = store_open(arguments.disk, arguments.config.device.read_only,
+					 arguments.config.sim.seed, error, sizeof(error));
 	status = store ? execute(&arguments, &jobs, store) : complain(error);
 	store_close(store);
 	fio_jobs_free(&jobs);

@@ -19,7 +19,8 @@ struct figures {
 		uint64_t written, coalesced, serviced, ignored, fifo_full;
 	} doorbells;
 	struct {
-		uint64_t services, empty_services, index_reads, ring_reads, ring_entries, descriptor_reads, descriptors;
+		uint64_t services, empty_services, index_reads, ring_reads, ring_entries, descriptor_reads,
+			descriptors;
 		uint64_t indirect_tables, header_reads, arm_writes, requests, bad_chains, faults;
 		uint64_t stall_no_slot, stall_no_walker;
 	} fetch;
@@ -42,7 +43,8 @@ struct figures {
 		uint64_t stall_channel_ps, stall_transfer_ps;
 	} media;
 	struct {
-		uint64_t cycles, asleep_cycles, instructions, bus_reads, bus_writes, bus_cycles, sram_accesses, traps;
+		uint64_t cycles, asleep_cycles, instructions, bus_reads, bus_writes, bus_cycles,
+			sram_accesses, traps;
 	} core;
 	struct {
 		uint64_t unsupported, malformed, poisoned, unexpected, error_messages, held, resets;

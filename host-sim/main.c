@@ -9,9 +9,9 @@ static const struct {
 	int (*run)(int argc, char **argv);
 	const char *summary;
 } commands[] = {
-	{ "run", cmd_run, "simulate a guest doing a fio job's I/O through the card" },
-	{ "core", cmd_core, "run a bare program on the core" },
-	{ "config", cmd_config, "print every configuration key" },
+	{"run", cmd_run, "simulate a guest doing a fio job's I/O through the card"},
+	{"core", cmd_core, "run a bare program on the core"},
+	{"config", cmd_config, "print every configuration key"},
 };
 
 static void usage(FILE *out)

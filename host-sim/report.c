@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#define US (double)PS_PER_US
+#define US        (double)PS_PER_US
 #define BAR_WIDTH 24
 
 static double ratio(double numerator, double denominator)
@@ -31,16 +31,19 @@ static const char *short_number(double value, char *text, size_t size)
 static void print_head(const struct run *run, FILE *out)
 {
 	const struct config *config = run->options.config;
-	static const char *const offloads[] = { "firmware", "fetch", "full" };
+	static const char *const offloads[] = {"firmware", "fetch", "full"};
 	const struct store_info *disk = store_info(run->options.store);
-	fprintf(out, "kickstand %s   disk %s, %" PRIu64 " MiB   seed %" PRIu64 "\n", KICKSTAND_VERSION, disk->spec,
-		disk->bytes >> 20, config->sim.seed);
-	fprintf(out, "card    PCIe %u.0 x%u, MPS %u, MRRS %u; %u %s of %u; offload %s; core %u MHz, engines %u MHz\n",
+	fprintf(out, "kickstand %s   disk %s, %" PRIu64 " MiB   seed %" PRIu64 "\n", KICKSTAND_VERSION,
+		disk->spec, disk->bytes >> 20, config->sim.seed);
+	fprintf(out,
+		"card    PCIe %u.0 x%u, MPS %u, MRRS %u; %u %s of %u; offload %s; core %u MHz, engines %u "
+		"MHz\n",
 		config->link.gen, config->link.lanes, config->link.mps, config->link.mrrs, run->blk.queues,
 		run->blk.queues == 1 ? "queue" : "queues", run->blk.queue[0].vq.size,
 		offloads[config->device.offload], config->core.clock_mhz, config->device.clock_mhz);
 	fprintf(out, "guest   %u %s, %s%s%s%s%s\n\n", run->guest.cpus, run->guest.cpus == 1 ? "CPU" : "CPUs",
-		run->blk.vectors ? "MSI-X" : "INTx", run->blk.queue[0].vq.features.event_idx ? ", EVENT_IDX" : "",
+		run->blk.vectors ? "MSI-X" : "INTx",
+		run->blk.queue[0].vq.features.event_idx ? ", EVENT_IDX" : "",
 		run->blk.queue[0].vq.features.indirect ? ", indirect descriptors" : "",
 		run->blk.queue[0].vq.features.in_order ? ", IN_ORDER" : "",
 		virtio_has(&run->blk.virtio, 38) ? ", NOTIFICATION_DATA" : "");
@@ -55,19 +58,21 @@ static void print_latency(const char *name, const char *what, uint64_t ios, uint
 	fprintf(out, "%-20.20s %-5s %8s %9s %9.2f %9.2f %9.2f %9.2f %9.2f\n", name, what,
 		short_number(ratio((double)ios, seconds), iops, sizeof(iops)),
 		short_number(ratio((double)bytes, seconds), rate, sizeof(rate)), histogram_mean(h) / US,
-		(double)histogram_percentile(h, 50000000) / US, (double)histogram_percentile(h, 99000000) / US,
+		(double)histogram_percentile(h, 50000000) / US,
+		(double)histogram_percentile(h, 99000000) / US,
 		(double)histogram_percentile(h, 99900000) / US, (double)h->max / US);
 }
 
 static void print_group(const struct job_group *group, FILE *out)
 {
-	static const char *const names[IO_DIRECTIONS] = { "read", "write", "trim" };
+	static const char *const names[IO_DIRECTIONS] = {"read", "write", "trim"};
 	const struct job_stats *stats = group->stats;
 	for (unsigned i = 0; i < IO_DIRECTIONS; i++) {
-		double seconds = (double)job_stats_duration_ps(stats, group->job, (enum io_ddir)i) / (double)PS_PER_S;
+		double seconds =
+			(double)job_stats_duration_ps(stats, group->job, (enum io_ddir)i) / (double)PS_PER_S;
 		if (stats->direction[i].ios != 0)
-			print_latency(group->job->name, names[i], stats->direction[i].ios, stats->direction[i].bytes,
-				      &stats->direction[i].lat_ps, seconds, out);
+			print_latency(group->job->name, names[i], stats->direction[i].ios,
+				      stats->direction[i].bytes, &stats->direction[i].lat_ps, seconds, out);
 	}
 	if (stats->sync_ps.count != 0)
 		print_latency(group->job->name, "sync", stats->sync_ps.count, 0, &stats->sync_ps,
@@ -81,8 +86,8 @@ static void print_jobs(const struct run *run, FILE *out)
 {
 	unsigned count;
 	struct job_group *groups = make_groups(run, &count);
-	fprintf(out, "%-20s %-5s %8s %9s %9s %9s %9s %9s %9s\n", "job", "", "IOPS", "bytes/s", "mean us", "p50", "p99",
-		"p99.9", "max");
+	fprintf(out, "%-20s %-5s %8s %9s %9s %9s %9s %9s %9s\n", "job", "", "IOPS", "bytes/s", "mean us",
+		"p50", "p99", "p99.9", "max");
 	for (unsigned i = 0; groups && i < count; i++)
 		print_group(&groups[i], out);
 	free_groups(groups, count);
@@ -99,7 +104,8 @@ static void print_link(const char *name, const struct figures_link *link, const 
 	for (unsigned i = 0; i < TLP_TYPE_COUNT; i++) {
 		if (link->by_type[i] > top) {
 			top = link->by_type[i];
-			snprintf(most, sizeof(most), ", %.0f %% %s", 100 * ratio((double)top, (double)link->tlps),
+			snprintf(most, sizeof(most), ", %.0f %% %s",
+				 100 * ratio((double)top, (double)link->tlps),
 				 tlp_type_name((enum tlp_type)i));
 		}
 	}
@@ -108,7 +114,8 @@ static void print_link(const char *name, const struct figures_link *link, const 
 		short_number(ratio((double)(link->wire_bytes + link->dllp_bytes) * (double)PS_PER_S,
 				   (double)f->time_ps),
 			     rate, sizeof(rate)),
-		ratio((double)link->tlps, ios), ratio((double)(link->wire_bytes + link->dllp_bytes), ios), most);
+		ratio((double)link->tlps, ios), ratio((double)(link->wire_bytes + link->dllp_bytes), ios),
+		most);
 	if (link->replays != 0)
 		fprintf(out, ", %" PRIu64 " replayed", link->replays);
 	fputc('\n', out);
@@ -119,7 +126,8 @@ static void print_figures(const struct run *run, const struct figures *f, FILE *
 	double ios = (double)run->shared.completed;
 	uint64_t core_cycles = f->core.cycles + f->core.asleep_cycles;
 	char speed[16];
-	fprintf(out, "doorbells  %.3f per I/O: %" PRIu64 " written, %" PRIu64 " coalesced, %" PRIu64 " serviced\n",
+	fprintf(out,
+		"doorbells  %.3f per I/O: %" PRIu64 " written, %" PRIu64 " coalesced, %" PRIu64 " serviced\n",
 		ratio((double)f->doorbells.written, ios), f->doorbells.written, f->doorbells.coalesced,
 		f->doorbells.serviced);
 	uint64_t interrupts = f->msix.sent + f->msix.intx / 2;
@@ -127,12 +135,13 @@ static void print_figures(const struct run *run, const struct figures *f, FILE *
 		"interrupts %.3f per I/O: %" PRIu64 " sent, %" PRIu64 " not wanted by the driver, %" PRIu64
 		" coalesced\n",
 		ratio((double)interrupts, ios), interrupts, f->msix.suppressed, f->msix.coalesced);
-	fprintf(out, "core       %5.1f %% busy; %.0f cycles, %.0f instructions, %.1f register accesses per I/O\n",
+	fprintf(out,
+		"core       %5.1f %% busy; %.0f cycles, %.0f instructions, %.1f register accesses per I/O\n",
 		100 * ratio((double)f->core.cycles, (double)core_cycles), ratio((double)f->core.cycles, ios),
 		ratio((double)f->core.instructions, ios),
 		ratio((double)(f->core.bus_reads + f->core.bus_writes), ios));
-	fprintf(out, "medium     %5.1f of %u channels busy\n", ratio((double)f->media.busy_ps, (double)f->time_ps),
-		run->options.config->media.parallelism);
+	fprintf(out, "medium     %5.1f of %u channels busy\n",
+		ratio((double)f->media.busy_ps, (double)f->time_ps), run->options.config->media.parallelism);
 	print_link("up", &f->up, f, ios, out);
 	print_link("down", &f->down, f, ios, out);
 	fprintf(out, "guest      %5.1f %% of its CPU time in the driver\n",
@@ -154,8 +163,8 @@ static void print_stages(const struct run *run, FILE *out)
 		const struct histogram *h = &run->stages.span[i];
 		double mean = histogram_mean(h), share = ratio(mean, total);
 		fprintf(out, "  %-18s %9.3f %7.2f %7.2f %7.2f %6.1f %%  ", span_name((enum span)i), mean / US,
-			(double)histogram_percentile(h, 50000000) / US, (double)histogram_percentile(h, 99000000) / US,
-			(double)h->max / US, 100 * share);
+			(double)histogram_percentile(h, 50000000) / US,
+			(double)histogram_percentile(h, 99000000) / US, (double)h->max / US, 100 * share);
 		for (int bar = 0; bar < (int)(share * BAR_WIDTH + 0.5); bar++)
 			fputc('#', out);
 		fprintf(out, "%s%s\n", share * BAR_WIDTH >= 0.5 ? " " : "", span_meaning((enum span)i));
@@ -179,7 +188,8 @@ static void print_verdict(const struct run *run, FILE *out)
 		fprintf(out, "%s\n", disk_error);
 	if (run->io_errors == 0)
 		fprintf(out, "\n%" PRIu64 " I/Os done%s\n", run->shared.completed,
-			run->shared.verify ? ", all data verified" : " (null: disks keep no data, nothing was verified)");
+			run->shared.verify ? ", all data verified"
+					   : " (null: disks keep no data, nothing was verified)");
 }
 
 void report_print(const struct run *run, FILE *out)

@@ -8,7 +8,8 @@
 
 /* ---- groups ---- */
 
-static struct job_group *group_of(struct job_group *groups, unsigned *count, const struct fio_job *job, bool clone_of_own)
+static struct job_group *group_of(struct job_group *groups, unsigned *count, const struct fio_job *job,
+				  bool clone_of_own)
 {
 	for (unsigned i = 0; i < *count; i++) {
 		const struct fio_job *other = groups[i].job;
@@ -146,7 +147,8 @@ static json_t *core_object(const struct run *run, const struct figures *f)
 	add(object, "busy_cycles", f->core.cycles);
 	add(object, "asleep_cycles", f->core.asleep_cycles);
 	add(object, "instructions", f->core.instructions);
-	add_ratio(object, "busy_ratio", (double)f->core.cycles, (double)(f->core.cycles + f->core.asleep_cycles));
+	add_ratio(object, "busy_ratio", (double)f->core.cycles,
+		  (double)(f->core.cycles + f->core.asleep_cycles));
 	add(object, "register_reads", f->core.bus_reads);
 	add(object, "register_writes", f->core.bus_writes);
 	add(object, "code_bytes", stats.code_bytes);
@@ -295,7 +297,8 @@ int results_write(const struct run *run, const char *path, char *error, size_t e
 	json_object_set_new(root, "link", link);
 	json_object_set_new(root, "stages_ns", stages_object(run));
 	FILE *out = strcmp(path, "-") == 0 ? stdout : fopen(path, "w");
-	bool bad = !out || json_dumpf(root, out, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) != 0 || fputc('\n', out) == EOF;
+	bool bad = !out || json_dumpf(root, out, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) != 0 ||
+		   fputc('\n', out) == EOF;
 	if (out && out != stdout)
 		bad = fclose(out) != 0 || bad;
 	if (bad)

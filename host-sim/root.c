@@ -128,7 +128,8 @@ static void insert_allowed(struct root *root, size_t at, const struct allowed *p
 		root->allowed = realloc(root->allowed, root->allowed_room * sizeof(*root->allowed));
 		ASSERT(root->allowed);
 	}
-	memmove(root->allowed + at + 1, root->allowed + at, (root->allowed_count - at) * sizeof(*root->allowed));
+	memmove(root->allowed + at + 1, root->allowed + at,
+		(root->allowed_count - at) * sizeof(*root->allowed));
 	root->allowed[at] = *piece;
 	root->allowed_count++;
 }

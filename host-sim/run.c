@@ -9,7 +9,7 @@
 #include <time.h>
 
 /* Simulated time between two looks at watchdog and wall clock. */
-#define SLICE_PS (200 * PS_PER_US)
+#define SLICE_PS         (200 * PS_PER_US)
 #define PROGRESS_AFTER_S 1.0
 #define PROGRESS_EVERY_S 0.2
 
@@ -49,8 +49,8 @@ static void begin_phase(struct run *run)
 	for (unsigned i = 0; i < run->clients; i++) {
 		struct client *client = &run->client[i];
 		if (client->job->phase == run->phase)
-			client_begin(client, kernel_now_ps() +
-						     fio_job_start_delay_ps(client->job, client->clone, seed));
+			client_begin(client, kernel_now_ps() + fio_job_start_delay_ps(client->job,
+										      client->clone, seed));
 	}
 	wake_cpus(run);
 }
@@ -193,10 +193,10 @@ static struct blk_settings driver_settings(const struct run *run)
 {
 	const struct config *config = run->options.config;
 	return (struct blk_settings){
-		.pci = { .mps_bytes = config->link.mps,
-			 .mrrs_bytes = config->link.mrrs,
-			 .extended_tags = config->link.tags > 32,
-			 .tags_10bit = config->link.tags > 256 },
+		.pci = {.mps_bytes = config->link.mps,
+			.mrrs_bytes = config->link.mrrs,
+			.extended_tags = config->link.tags > 32,
+			.tags_10bit = config->link.tags > 256},
 		.event_idx = config->guest.event_idx,
 		.indirect = config->guest.indirect,
 		.notification_data = config->guest.notification_data,
@@ -217,7 +217,8 @@ static bool check_jobs(struct run *run)
 	const struct fio_jobs *jobs = run->options.jobs;
 	char error[400];
 	for (unsigned i = 0; i < jobs->count; i++) {
-		if (fio_job_check(&jobs->job[i], run->blk.capacity_sectors * 512, error, sizeof(error)) != 0 ||
+		if (fio_job_check(&jobs->job[i], run->blk.capacity_sectors * 512, error, sizeof(error)) !=
+			    0 ||
 		    client_check_job(&run->blk, &jobs->job[i], error, sizeof(error)) != 0) {
 			fail(run, RUN_REFUSED, "%s", error);
 			return false;
@@ -245,8 +246,8 @@ static bool create_clients(struct run *run)
 			unsigned number = run->clients++;
 			struct guest_cpu *cpu = &run->guest.cpu[number % run->guest.cpus];
 			struct blk_queue *queue = &run->blk.queue[cpu->index % run->blk.queues];
-			if (client_init(&run->client[number], &run->shared, &jobs->job[i], clone, cpu, queue, error,
-					sizeof(error)) != 0) {
+			if (client_init(&run->client[number], &run->shared, &jobs->job[i], clone, cpu, queue,
+					error, sizeof(error)) != 0) {
 				fail(run, RUN_REFUSED, "%s", error);
 				return false;
 			}
@@ -258,7 +259,7 @@ static bool create_clients(struct run *run)
 static bool create_shared(struct run *run)
 {
 	const struct store_info *info = store_info(run->options.store);
-	struct verify_config verify = { .sectors = info->bytes / 512, .seed = run->options.config->sim.seed };
+	struct verify_config verify = {.sectors = info->bytes / 512, .seed = run->options.config->sim.seed};
 	run->shared = (struct client_shared){
 		.guest = &run->guest,
 		.blk = &run->blk,
@@ -269,7 +270,7 @@ static bool create_shared(struct run *run)
 	/* null: does not keep what is written, so there is nothing to compare with. */
 	if (strcmp(info->kind, "null") != 0) {
 		if (original_open(&run->original, info, run->options.config->sim.seed))
-			verify.original = (struct verify_original){ original_read, &run->original };
+			verify.original = (struct verify_original){original_read, &run->original};
 		run->shared.verify = verify_create(&verify);
 	}
 	return true;
@@ -283,7 +284,8 @@ static bool probe(struct run *run)
 		fail(run, RUN_FAILED, "%s", error);
 		return false;
 	}
-	run->shared.retired = calloc((size_t)run->blk.queues * run->blk.queue[0].vq.size, sizeof(struct stamps));
+	run->shared.retired =
+		calloc((size_t)run->blk.queues * run->blk.queue[0].vq.size, sizeof(struct stamps));
 	if (!run->shared.retired)
 		fail(run, RUN_FAILED, "out of memory");
 	return run->shared.retired != NULL;
@@ -303,7 +305,7 @@ static void boot_cpu(void *arg)
 	for (unsigned i = 1; i < run->guest.cpus; i++) {
 		struct cpu_start *start = malloc(sizeof(*start));
 		ASSERT(start);
-		*start = (struct cpu_start){ run, &run->guest.cpu[i] };
+		*start = (struct cpu_start){run, &run->guest.cpu[i]};
 		char name[16];
 		snprintf(name, sizeof(name), "cpu%u", i);
 		kernel_thread_spawn(name, secondary_cpu, start);
@@ -356,7 +358,8 @@ static void check_failures(struct run *run)
 	if (reason)
 		fail(run, RUN_FAILED, "%s at %" PRIu64 " ns", reason, kernel_now_ps() / PS_PER_NS);
 	else if (kernel_next_ps() == TIME_NEVER_PS)
-		fail(run, RUN_FAILED, "deadlock at %" PRIu64 " ns: %u I/Os outstanding and nothing left to happen",
+		fail(run, RUN_FAILED,
+		     "deadlock at %" PRIu64 " ns: %u I/Os outstanding and nothing left to happen",
 		     kernel_now_ps() / PS_PER_NS, outstanding(run));
 	else if (run->booted && outstanding(run) != 0 &&
 		 kernel_now_ps() - run->shared.last_completion_ps > watchdog_ps &&
@@ -414,8 +417,9 @@ static void check_quiescent(struct run *run)
 static void audit(struct run *run)
 {
 	if (run->shared.verify && run->original.fd >= 0)
-		run->audit_bad_sectors = verify_audit(run->shared.verify, VERIFY_AUDIT_WRITTEN, original_read_medium,
-						      &run->original, &run->audit_fault);
+		run->audit_bad_sectors =
+			verify_audit(run->shared.verify, VERIFY_AUDIT_WRITTEN, original_read_medium,
+				     &run->original, &run->audit_fault);
 	for (unsigned i = 0; i < run->clients; i++)
 		run->io_errors += run->client[i].stats->errors;
 	run->io_errors += run->audit_bad_sectors;
@@ -423,7 +427,7 @@ static void audit(struct run *run)
 
 void run_execute(struct run *run, const struct run_options *options)
 {
-	*run = (struct run){ .options = *options, .original.fd = -1 };
+	*run = (struct run){.options = *options, .original.fd = -1};
 	const struct guest_options guest = {
 		.firmware_path = options->firmware_path,
 		.store = options->store,
@@ -450,8 +454,9 @@ void run_dump(struct run *run, FILE *out)
 {
 	for (unsigned i = 0; i < run->clients; i++) {
 		const struct client *client = &run->client[i];
-		fprintf(out, "job '%s' clone %u: state %d, %u in flight, CPU %u, queue %u\n", client->job->name,
-			client->clone, client->state, client->in_flight, client->cpu->index, client->queue->index);
+		fprintf(out, "job '%s' clone %u: state %d, %u in flight, CPU %u, queue %u\n",
+			client->job->name, client->clone, client->state, client->in_flight,
+			client->cpu->index, client->queue->index);
 	}
 	for (unsigned i = 0; run->booted && i < run->blk.queues; i++) {
 		const struct virtqueue *vq = &run->blk.queue[i].vq;

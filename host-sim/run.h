@@ -11,16 +11,16 @@ struct run_options {
 	const struct fio_jobs *jobs;
 	struct store *store;
 	const char *firmware_path;
-	struct trace *trace;       /* NULL: none */
-	bool progress;             /* a line on standard error while it runs */
+	struct trace *trace;                      /* NULL: none */
+	bool progress;                            /* a line on standard error while it runs */
 	void (*log)(void *ctx, const char *line); /* firmware console, checker; may be NULL */
 	void *log_ctx;
 };
 
 enum run_outcome {
-	RUN_DONE,      /* all I/O done; look at errors for how well */
-	RUN_REFUSED,   /* the jobs do not fit the card: usage error, see error */
-	RUN_FAILED,    /* deadlock, watchdog, trap, a card that does not come up, a violated rule: see error */
+	RUN_DONE,    /* all I/O done; look at errors for how well */
+	RUN_REFUSED, /* the jobs do not fit the card: usage error, see error */
+	RUN_FAILED,  /* deadlock, watchdog, trap, a card that does not come up, a violated rule: see error */
 };
 
 struct run {
@@ -38,7 +38,7 @@ struct run {
 	uint64_t audit_bad_sectors;
 	struct verify_fault audit_fault;
 	double wall_s;
-	uint64_t io_errors;        /* failed requests and wrong reads */
+	uint64_t io_errors; /* failed requests and wrong reads */
 	enum run_outcome outcome;
 	char error[512];
 };

@@ -39,7 +39,8 @@ struct spans spans_of(const struct guest_stamps *guest, const struct stamps *car
 	}
 	for (unsigned i = 0; i <= SPAN_COUNT; i++) {
 		uint64_t at_ps = not_before(points[i], previous_ps);
-		if (at_ps > guest->completed_ps) /* stamps of the card after the guest saw it: seen by polling */
+		if (at_ps >
+		    guest->completed_ps) /* stamps of the card after the guest saw it: seen by polling */
 			at_ps = guest->completed_ps;
 		spans.from_ps[i] = previous_ps = at_ps;
 	}
@@ -55,19 +56,19 @@ void stages_record(struct stages *stages, const struct spans *spans)
 static const struct {
 	const char *name, *meaning;
 } names[SPAN_COUNT] = {
-	[SPAN_SUBMIT] = { "submit", "guest builds the request" },
-	[SPAN_DOORBELL] = { "doorbell", "doorbell write reaches the card" },
-	[SPAN_NOTIFY] = { "notify", "hold-off and arbitration" },
-	[SPAN_RING] = { "ring", "available index and entry are read" },
-	[SPAN_FETCH] = { "fetch", "descriptors and header are read" },
-	[SPAN_CORE_WAIT] = { "core_wait", "the core is busy or asleep" },
-	[SPAN_FIRMWARE] = { "firmware", "firmware checks it and starts the job" },
-	[SPAN_MEDIUM] = { "medium", "medium, its queue included" },
-	[SPAN_DATA] = { "data", "data between card and guest memory" },
-	[SPAN_DONE] = { "done", "firmware takes the finished job" },
-	[SPAN_USED] = { "used", "used-ring writer" },
-	[SPAN_INTERRUPT] = { "interrupt", "interrupt decision, message, entry" },
-	[SPAN_COMPLETE] = { "complete", "driver completes it" },
+	[SPAN_SUBMIT] = {"submit", "guest builds the request"},
+	[SPAN_DOORBELL] = {"doorbell", "doorbell write reaches the card"},
+	[SPAN_NOTIFY] = {"notify", "hold-off and arbitration"},
+	[SPAN_RING] = {"ring", "available index and entry are read"},
+	[SPAN_FETCH] = {"fetch", "descriptors and header are read"},
+	[SPAN_CORE_WAIT] = {"core_wait", "the core is busy or asleep"},
+	[SPAN_FIRMWARE] = {"firmware", "firmware checks it and starts the job"},
+	[SPAN_MEDIUM] = {"medium", "medium, its queue included"},
+	[SPAN_DATA] = {"data", "data between card and guest memory"},
+	[SPAN_DONE] = {"done", "firmware takes the finished job"},
+	[SPAN_USED] = {"used", "used-ring writer"},
+	[SPAN_INTERRUPT] = {"interrupt", "interrupt decision, message, entry"},
+	[SPAN_COMPLETE] = {"complete", "driver completes it"},
 };
 
 const char *span_name(enum span span)

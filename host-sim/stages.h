@@ -7,19 +7,19 @@
 #include "rtl-model/probe.h"
 
 enum span {
-	SPAN_SUBMIT,     /* guest: building the request, until it is in the ring */
-	SPAN_DOORBELL,   /* doorbell written and on its way; absent if none was needed */
-	SPAN_NOTIFY,     /* notify unit: hold-off, arbitration */
-	SPAN_RING,       /* fetch engine: avail.idx and ring entry */
-	SPAN_FETCH,      /* fetch engine: descriptors and header */
-	SPAN_CORE_WAIT,  /* parsed, until the firmware takes it */
-	SPAN_FIRMWARE,   /* firmware: checks, job */
-	SPAN_MEDIUM,     /* medium, waiting for a channel included */
-	SPAN_DATA,       /* data between card and guest memory */
-	SPAN_DONE,       /* data moved, until the firmware completes it */
-	SPAN_USED,       /* used-ring writer */
-	SPAN_INTERRUPT,  /* used ring written, until the driver's handler runs */
-	SPAN_COMPLETE,   /* guest: handler running, until this request is completed */
+	SPAN_SUBMIT,    /* guest: building the request, until it is in the ring */
+	SPAN_DOORBELL,  /* doorbell written and on its way; absent if none was needed */
+	SPAN_NOTIFY,    /* notify unit: hold-off, arbitration */
+	SPAN_RING,      /* fetch engine: avail.idx and ring entry */
+	SPAN_FETCH,     /* fetch engine: descriptors and header */
+	SPAN_CORE_WAIT, /* parsed, until the firmware takes it */
+	SPAN_FIRMWARE,  /* firmware: checks, job */
+	SPAN_MEDIUM,    /* medium, waiting for a channel included */
+	SPAN_DATA,      /* data between card and guest memory */
+	SPAN_DONE,      /* data moved, until the firmware completes it */
+	SPAN_USED,      /* used-ring writer */
+	SPAN_INTERRUPT, /* used ring written, until the driver's handler runs */
+	SPAN_COMPLETE,  /* guest: handler running, until this request is completed */
 	SPAN_COUNT,
 };
 

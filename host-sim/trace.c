@@ -7,7 +7,16 @@
 #include <string.h>
 
 /* Places a request is at, top to bottom in the picture. */
-enum place { PLACE_GUEST, PLACE_NOTIFY, PLACE_FETCH, PLACE_CORE, PLACE_MEDIUM, PLACE_DATA, PLACE_USED, PLACE_COUNT };
+enum place {
+	PLACE_GUEST,
+	PLACE_NOTIFY,
+	PLACE_FETCH,
+	PLACE_CORE,
+	PLACE_MEDIUM,
+	PLACE_DATA,
+	PLACE_USED,
+	PLACE_COUNT
+};
 
 #define LANES 512u
 
@@ -20,8 +29,8 @@ struct trace {
 };
 
 static const char *const place_names[PLACE_COUNT] = {
-	[PLACE_GUEST] = "guest",   [PLACE_NOTIFY] = "notify unit", [PLACE_FETCH] = "fetch engine",
-	[PLACE_CORE] = "core",	   [PLACE_MEDIUM] = "medium",	   [PLACE_DATA] = "data mover",
+	[PLACE_GUEST] = "guest",    [PLACE_NOTIFY] = "notify unit", [PLACE_FETCH] = "fetch engine",
+	[PLACE_CORE] = "core",      [PLACE_MEDIUM] = "medium",      [PLACE_DATA] = "data mover",
 	[PLACE_USED] = "used ring",
 };
 
@@ -33,7 +42,7 @@ static const enum place place_of[SPAN_COUNT] = {
 	[SPAN_COMPLETE] = PLACE_GUEST,
 };
 
-static const char *const ddir_names[] = { "read", "write", "trim", "sync", "datasync" };
+static const char *const ddir_names[] = {"read", "write", "trim", "sync", "datasync"};
 
 static void begin_event(struct trace *trace)
 {
@@ -50,10 +59,11 @@ static void print_us(struct trace *trace, const char *key, uint64_t ps)
 static void name_place(struct trace *trace, enum place place)
 {
 	begin_event(trace);
-	fprintf(trace->out, "{\"ph\":\"M\",\"name\":\"process_name\",\"pid\":%d,\"args\":{\"name\":\"%s\"}}", place + 1,
-		place_names[place]);
+	fprintf(trace->out, "{\"ph\":\"M\",\"name\":\"process_name\",\"pid\":%d,\"args\":{\"name\":\"%s\"}}",
+		place + 1, place_names[place]);
 	begin_event(trace);
-	fprintf(trace->out, "{\"ph\":\"M\",\"name\":\"process_sort_index\",\"pid\":%d,\"args\":{\"sort_index\":%d}}",
+	fprintf(trace->out,
+		"{\"ph\":\"M\",\"name\":\"process_sort_index\",\"pid\":%d,\"args\":{\"sort_index\":%d}}",
 		place + 1, place);
 }
 
@@ -91,12 +101,13 @@ static void print_slice(struct trace *trace, enum span span, unsigned lane, uint
 			unsigned queue, enum io_ddir ddir, uint64_t offset, uint32_t bytes)
 {
 	begin_event(trace);
-	fprintf(trace->out, "{\"ph\":\"X\",\"name\":\"%s\",\"cat\":\"request\",\"pid\":%d,\"tid\":%u,", span_name(span),
-		place_of[span] + 1, lane);
+	fprintf(trace->out, "{\"ph\":\"X\",\"name\":\"%s\",\"cat\":\"request\",\"pid\":%d,\"tid\":%u,",
+		span_name(span), place_of[span] + 1, lane);
 	print_us(trace, "ts", from_ps);
 	print_us(trace, "dur", to_ps - from_ps);
 	fprintf(trace->out,
-		"\"args\":{\"request\":%" PRIu64 ",\"queue\":%u,\"op\":\"%s\",\"offset\":%" PRIu64 ",\"bytes\":%u}}",
+		"\"args\":{\"request\":%" PRIu64 ",\"queue\":%u,\"op\":\"%s\",\"offset\":%" PRIu64
+		",\"bytes\":%u}}",
 		trace->requests, queue, ddir_names[ddir], offset, bytes);
 }
 
@@ -104,7 +115,9 @@ static void print_slice(struct trace *trace, enum span span, unsigned lane, uint
 static void print_flow(struct trace *trace, char phase, enum span span, unsigned lane, uint64_t at_ps)
 {
 	begin_event(trace);
-	fprintf(trace->out, "{\"ph\":\"%c\",\"name\":\"request\",\"cat\":\"request\",\"id\":%" PRIu64 ",\"pid\":%d,\"tid\":%u,",
+	fprintf(trace->out,
+		"{\"ph\":\"%c\",\"name\":\"request\",\"cat\":\"request\",\"id\":%" PRIu64
+		",\"pid\":%d,\"tid\":%u,",
 		phase, trace->requests, place_of[span] + 1, lane);
 	print_us(trace, "ts", at_ps);
 	fputs("\"bp\":\"e\"}", trace->out);
@@ -136,7 +149,8 @@ void trace_request(struct trace *trace, unsigned queue, enum io_ddir ddir, uint6
 void trace_doorbell(struct trace *trace, unsigned cpu, unsigned queue, uint64_t at_ps)
 {
 	begin_event(trace);
-	fprintf(trace->out, "{\"ph\":\"i\",\"s\":\"p\",\"name\":\"doorbell\",\"pid\":%d,\"tid\":%u,", PLACE_GUEST + 1, cpu);
+	fprintf(trace->out, "{\"ph\":\"i\",\"s\":\"p\",\"name\":\"doorbell\",\"pid\":%d,\"tid\":%u,",
+		PLACE_GUEST + 1, cpu);
 	print_us(trace, "ts", at_ps);
 	fprintf(trace->out, "\"args\":{\"queue\":%u}}", queue);
 }

@@ -19,8 +19,10 @@
 
 #include "pcie/rng.h"
 
-#define REQ_TEST(function, requirements) \
-	{ #function " [" requirements "]", function, NULL, NULL, NULL }
+#define REQ_TEST(function, requirements)                                                                     \
+	{                                                                                                    \
+#function " [" requirements "]", function, NULL, NULL, NULL                                  \
+	}
 
 /* The seed of a randomised test: KICKSTAND_TEST_SEED if set, else `fallback`. Prints it, so that a failing
  * run shows how to repeat it. */

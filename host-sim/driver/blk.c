@@ -10,11 +10,12 @@
 #define VIRTIO_F_NOTIFICATION_DATA 38 /* virtio 1.4 §6 */
 #endif
 #define NOTIFICATION_DATA_BYTES 4u
-#define PIECES_MAX 256u
-#define RANGE_OFFSET offsetof(struct blk_header, range_sector)
-#define RANGE_BYTES 16u
+#define PIECES_MAX              256u
+#define RANGE_OFFSET            offsetof(struct blk_header, range_sector)
+#define RANGE_BYTES             16u
 
-_Static_assert(sizeof(struct blk_header) == 32 && RANGE_OFFSET == 16, "header and range as virtio 1.4 §5.2.6 has them");
+_Static_assert(sizeof(struct blk_header) == 32 && RANGE_OFFSET == 16,
+	       "header and range as virtio 1.4 §5.2.6 has them");
 
 static uint64_t wanted_features(const struct blk_settings *settings)
 {
@@ -86,8 +87,8 @@ static int create_queue(struct blk_device *blk, unsigned index, char *error, siz
 	};
 	uint16_t size = virtio_queue_size(&blk->virtio, index);
 	if (size == 0) {
-		snprintf(error, error_size, "the card announces %u queues but queue %u does not exist", blk->queues,
-			 index);
+		snprintf(error, error_size, "the card announces %u queues but queue %u does not exist",
+			 blk->queues, index);
 		return -1;
 	}
 	if (blk->settings.queue_size != 0 && blk->settings.queue_size < size)
@@ -99,9 +100,11 @@ static int create_queue(struct blk_device *blk, unsigned index, char *error, siz
 	queue->status = ops->dma_alloc(ops->ctx, size, 64, DMA_FROM_DEVICE, &queue->status_addr);
 	queue->free_memory = calloc(size, sizeof(*queue->free_memory));
 	if (!queue->header || !queue->status || !queue->free_memory ||
-	    virtqueue_create(&queue->vq, ops, size, &features, blk_pieces(blk, blk->settings.max_bytes) + 3) != 0) {
-		snprintf(error, error_size, "guest memory is too small for %u queues of %u; raise host.memory",
-			 blk->queues, size);
+	    virtqueue_create(&queue->vq, ops, size, &features,
+			     blk_pieces(blk, blk->settings.max_bytes) + 3) != 0) {
+		snprintf(error, error_size,
+			 "guest memory is too small for %u queues of %u; raise host.memory", blk->queues,
+			 size);
 		return -1;
 	}
 	return 0;
@@ -154,7 +157,8 @@ static int start(struct blk_device *blk, char *error, size_t error_size)
 		queue->doorbell = virtio_queue_doorbell(&blk->virtio, i);
 		reset_queue(queue);
 		if (virtio_queue_enable(&blk->virtio, i, &queue->vq, queue->vector) != 0) {
-			snprintf(error, error_size, "the card refuses MSI-X vector %u for queue %u", queue->vector, i);
+			snprintf(error, error_size, "the card refuses MSI-X vector %u for queue %u",
+				 queue->vector, i);
 			return -1;
 		}
 	}
@@ -178,10 +182,10 @@ static int create_queues(struct blk_device *blk, char *error, size_t error_size)
 	return 0;
 }
 
-int blk_probe(struct blk_device *blk, const struct host_ops *ops, const struct blk_settings *settings, char *error,
-	      size_t error_size)
+int blk_probe(struct blk_device *blk, const struct host_ops *ops, const struct blk_settings *settings,
+	      char *error, size_t error_size)
 {
-	*blk = (struct blk_device){ .settings = *settings };
+	*blk = (struct blk_device){.settings = *settings};
 	if (pci_probe(&blk->pci, ops, &settings->pci, error, error_size) != 0 ||
 	    virtio_find(&blk->virtio, &blk->pci, error, error_size) != 0 ||
 	    virtio_negotiate(&blk->virtio, wanted_features(settings), error, error_size) != 0)
@@ -222,14 +226,15 @@ static bool has_range(uint32_t type)
 }
 
 /* Cuts the data into pieces. Returns their number. */
-static unsigned add_data(const struct blk_device *blk, const struct blk_request *request, struct buffer *pieces)
+static unsigned add_data(const struct blk_device *blk, const struct blk_request *request,
+			 struct buffer *pieces)
 {
 	uint32_t limit = piece_limit(blk), done = 0;
 	unsigned count = 0;
 	while (done < request->data_bytes) {
 		uint32_t bytes = min_u32(limit, request->data_bytes - done);
 		ASSERT(count < PIECES_MAX);
-		pieces[count++] = (struct buffer){ request->data_addr + done, bytes };
+		pieces[count++] = (struct buffer){request->data_addr + done, bytes};
 		done += bytes;
 	}
 	return count;
@@ -245,13 +250,13 @@ int blk_submit(struct blk_device *blk, struct blk_queue *queue, struct blk_reque
 	uint64_t header_addr = queue->header_addr + memory * sizeof(*header);
 	bool data_out = request->type == VIRTIO_BLK_T_OUT;
 	unsigned readable = 0, count = 0;
-	*header = (struct blk_header){ .type = request->type };
-	pieces[count++] = (struct buffer){ header_addr, RANGE_OFFSET };
+	*header = (struct blk_header){.type = request->type};
+	pieces[count++] = (struct buffer){header_addr, RANGE_OFFSET};
 	if (has_range(request->type)) {
 		header->range_sector = request->sector;
 		header->range_sectors = request->sectors;
 		header->range_flags = request->range_flags;
-		pieces[count++] = (struct buffer){ header_addr + RANGE_OFFSET, RANGE_BYTES };
+		pieces[count++] = (struct buffer){header_addr + RANGE_OFFSET, RANGE_BYTES};
 	} else {
 		header->sector = request->sector;
 	}
@@ -259,7 +264,7 @@ int blk_submit(struct blk_device *blk, struct blk_queue *queue, struct blk_reque
 	count += add_data(blk, request, pieces + count);
 	if (data_out)
 		readable = count;
-	pieces[count++] = (struct buffer){ queue->status_addr + memory, 1 };
+	pieces[count++] = (struct buffer){queue->status_addr + memory, 1};
 	queue->status[memory] = 0xff; /* so that a status that was never written shows */
 	request->memory = memory;
 	int head = virtqueue_add(&queue->vq, pieces, readable, count - readable, request);
@@ -302,6 +307,7 @@ bool blk_config_changed(struct blk_device *blk)
 {
 	if (virtio_status(&blk->virtio) & VIRTIO_CONFIG_S_NEEDS_RESET)
 		return false;
-	blk->capacity_sectors = virtio_config_read64(&blk->virtio, offsetof(struct virtio_blk_config, capacity));
+	blk->capacity_sectors =
+		virtio_config_read64(&blk->virtio, offsetof(struct virtio_blk_config, capacity));
 	return true;
 }

@@ -11,26 +11,26 @@ struct blk_settings {
 	struct pci_settings pci;
 	bool event_idx, indirect, notification_data, in_order, config_wce;
 	bool msix;
-	unsigned queues;         /* 0 = as many as there are */
-	unsigned queue_size;     /* 0 = as large as they are */
-	uint32_t segment_bytes;  /* largest piece of a data buffer, 0 = whole */
-	uint32_t max_bytes;      /* of a request's data: sizes the indirect tables */
-	unsigned vcpus;          /* queue vectors are spread over them */
+	unsigned queues;        /* 0 = as many as there are */
+	unsigned queue_size;    /* 0 = as large as they are */
+	uint32_t segment_bytes; /* largest piece of a data buffer, 0 = whole */
+	uint32_t max_bytes;     /* of a request's data: sizes the indirect tables */
+	unsigned vcpus;         /* queue vectors are spread over them */
 };
 
 /* A block request. The caller fills in the first part and keeps it until it is completed. */
 struct blk_request {
-	uint32_t type;           /* VIRTIO_BLK_T_* */
-	uint64_t sector;         /* IN, OUT; start of the range of the others */
-	uint32_t sectors;        /* of the range: DISCARD, WRITE_ZEROES, SECURE_ERASE */
+	uint32_t type;    /* VIRTIO_BLK_T_* */
+	uint64_t sector;  /* IN, OUT; start of the range of the others */
+	uint32_t sectors; /* of the range: DISCARD, WRITE_ZEROES, SECURE_ERASE */
 	uint32_t range_flags;
-	uint64_t data_addr;      /* IN, OUT, GET_ID, GET_LIFETIME: DMA memory */
+	uint64_t data_addr; /* IN, OUT, GET_ID, GET_LIFETIME: DMA memory */
 	uint32_t data_bytes;
 	void *cookie;
 	/* filled in by the driver */
 	uint16_t head;
-	uint16_t memory;         /* its header and status memory */
-	uint8_t status;          /* VIRTIO_BLK_S_* */
+	uint16_t memory; /* its header and status memory */
+	uint8_t status;  /* VIRTIO_BLK_S_* */
 	uint32_t used_bytes;
 };
 
@@ -46,14 +46,14 @@ struct blk_queue {
 	unsigned index;
 	struct virtqueue vq;
 	uint64_t doorbell;
-	uint16_t vector;         /* VIRTIO_MSI_NO_VECTOR without MSI-X */
+	uint16_t vector; /* VIRTIO_MSI_NO_VECTOR without MSI-X */
 	struct blk_header *header;
 	uint64_t header_addr;
 	uint8_t *status;
 	uint64_t status_addr;
 	uint16_t *free_memory;
 	unsigned free_memories;
-	uint64_t bad_used;       /* used elements that made no sense */
+	uint64_t bad_used; /* used elements that made no sense */
 };
 
 struct blk_device {
@@ -70,8 +70,8 @@ struct blk_device {
 #define BLK_CONFIG_VECTOR 0u
 
 /* Probes, negotiates, sets up queues and vectors, sets DRIVER_OK (G-017). Returns 0, or -1 with a one-line reason. */
-MUST_USE int blk_probe(struct blk_device *blk, const struct host_ops *ops, const struct blk_settings *settings,
-		       char *error, size_t error_size);
+MUST_USE int blk_probe(struct blk_device *blk, const struct host_ops *ops,
+		       const struct blk_settings *settings, char *error, size_t error_size);
 void blk_free(struct blk_device *blk);
 
 /* Everything from negotiation on again, after a reset of the card: the same queues, nothing in flight. */

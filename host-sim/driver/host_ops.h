@@ -17,7 +17,8 @@ struct host_ops {
 	uint32_t (*mmio_read)(void *ctx, uint64_t addr, unsigned bytes);
 	void (*mmio_write)(void *ctx, uint64_t addr, unsigned bytes, uint32_t value);
 	/* Zeroed memory for DMA at a multiple of `align`; its bus address in *addr. NULL if there is none left. */
-	void *(*dma_alloc)(void *ctx, uint64_t bytes, uint64_t align, enum dma_direction direction, uint64_t *addr);
+	void *(*dma_alloc)(void *ctx, uint64_t bytes, uint64_t align, enum dma_direction direction,
+			   uint64_t *addr);
 	/* Makes what the device has written by now visible, before the driver looks at DMA memory. */
 	void (*dma_sync)(void *ctx);
 	/* Address and data of an interrupt message that reaches CPU `cpu` as vector `vector`. */

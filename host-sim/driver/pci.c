@@ -5,19 +5,19 @@
 
 #include <linux/virtio_ids.h>
 
-#define VENDOR_VIRTIO 0x1af4u
-#define DEVICE_MODERN_BLOCK (0x1040u + VIRTIO_ID_BLOCK)
+#define VENDOR_VIRTIO             0x1af4u
+#define DEVICE_MODERN_BLOCK       (0x1040u + VIRTIO_ID_BLOCK)
 #define DEVICE_TRANSITIONAL_BLOCK 0x1001u
 
 /* Windows of the host bridge, as a PC's firmware hands them out: below 4 GiB for 32-bit BARs, far above memory for
  * 64-bit ones. */
 #define WINDOW_32_BASE UINT64_C(0xfe000000)
-#define WINDOW_32_END UINT64_C(0xfe800000)
+#define WINDOW_32_END  UINT64_C(0xfe800000)
 #define WINDOW_64_BASE UINT64_C(0x200000000000)
 
 #define MAX_CAPABILITIES 48 /* as many as fit 192 bytes: more means a loop */
 #define MSIX_ENTRY_BYTES 16u
-#define FLR_WAIT_NS 100000000u /* PCIe 6.0 §6.6.2: 100 ms */
+#define FLR_WAIT_NS      100000000u /* PCIe 6.0 §6.6.2: 100 ms */
 
 static uint32_t read(const struct pci_device *pci, unsigned reg, unsigned bytes)
 {
@@ -49,7 +49,7 @@ static unsigned size_bar(struct pci_device *pci, unsigned index)
 	unsigned reg = PCI_BASE_ADDRESS_0 + 4 * index;
 	write(pci, reg, 4, UINT32_MAX);
 	uint32_t low = read(pci, reg, 4);
-	*bar = (struct pci_bar){ 0 };
+	*bar = (struct pci_bar){0};
 	if (low == 0)
 		return 1;
 	bar->is_io = low & PCI_BASE_ADDRESS_SPACE_IO;
@@ -91,7 +91,8 @@ static int place_bars(struct pci_device *pci, char *error, size_t error_size)
 		bar->addr = (*next + bar->bytes - 1) & ~(bar->bytes - 1);
 		*next = bar->addr + bar->bytes;
 		if (!bar->is_64bit && *next > WINDOW_32_END) {
-			snprintf(error, error_size, "BAR %u needs %" PRIu64 " bytes, more than the 32-bit window has", i,
+			snprintf(error, error_size,
+				 "BAR %u needs %" PRIu64 " bytes, more than the 32-bit window has", i,
 				 bar->bytes);
 			return -1;
 		}
@@ -110,7 +111,7 @@ static void set_device_control(const struct pci_device *pci, const struct pci_se
 	uint16_t control = (uint16_t)read(pci, pci->pcie + PCI_EXP_DEVCTL, 2);
 	uint32_t capabilities = read(pci, pci->pcie + PCI_EXP_DEVCAP, 4);
 	unsigned mps_code = min_u32(size_code(settings->mps_bytes), capabilities & PCI_EXP_DEVCAP_PAYLOAD);
-	control &= (uint16_t)~(PCI_EXP_DEVCTL_PAYLOAD | PCI_EXP_DEVCTL_READRQ | PCI_EXP_DEVCTL_EXT_TAG);
+	control &= (uint16_t) ~(PCI_EXP_DEVCTL_PAYLOAD | PCI_EXP_DEVCTL_READRQ | PCI_EXP_DEVCTL_EXT_TAG);
 	control |= (uint16_t)(mps_code << 5 | size_code(settings->mrrs_bytes) << 12);
 	if (settings->extended_tags && (capabilities & PCI_EXP_DEVCAP_EXT_TAG))
 		control |= PCI_EXP_DEVCTL_EXT_TAG;
@@ -118,7 +119,8 @@ static void set_device_control(const struct pci_device *pci, const struct pci_se
 	write(pci, pci->pcie + PCI_EXP_DEVCTL, 2, control);
 	/* 10-Bit Tag Requester Enable, PCIe 6.0 §7.5.3.16 bit 12; supported: §7.5.3.15 bit 17 */
 	if (settings->tags_10bit && (read(pci, pci->pcie + PCI_EXP_DEVCAP2, 4) & 1u << 17))
-		write(pci, pci->pcie + PCI_EXP_DEVCTL2, 2, read(pci, pci->pcie + PCI_EXP_DEVCTL2, 2) | 1u << 12);
+		write(pci, pci->pcie + PCI_EXP_DEVCTL2, 2,
+		      read(pci, pci->pcie + PCI_EXP_DEVCTL2, 2) | 1u << 12);
 }
 
 static void find_msix(struct pci_device *pci)
@@ -141,10 +143,10 @@ void pci_set_command(const struct pci_device *pci, uint16_t set, uint16_t clear)
 	write(pci, PCI_COMMAND, 2, (command & (uint16_t)~clear) | set);
 }
 
-int pci_probe(struct pci_device *pci, const struct host_ops *ops, const struct pci_settings *settings, char *error,
-	      size_t error_size)
+int pci_probe(struct pci_device *pci, const struct host_ops *ops, const struct pci_settings *settings,
+	      char *error, size_t error_size)
 {
-	*pci = (struct pci_device){ .ops = ops };
+	*pci = (struct pci_device){.ops = ops};
 	pci->vendor_id = (uint16_t)read(pci, PCI_VENDOR_ID, 2);
 	pci->device_id = (uint16_t)read(pci, PCI_DEVICE_ID, 2);
 	if (pci->vendor_id != VENDOR_VIRTIO ||
@@ -180,14 +182,15 @@ void pci_msix_set(const struct pci_device *pci, unsigned entry, uint64_t addr, u
 void pci_msix_mask(const struct pci_device *pci, unsigned entry, bool mask)
 {
 	pci->ops->mmio_write(pci->ops->ctx,
-			     pci->msix_table + (uint64_t)entry * MSIX_ENTRY_BYTES + PCI_MSIX_ENTRY_VECTOR_CTRL, 4,
-			     mask ? PCI_MSIX_ENTRY_CTRL_MASKBIT : 0);
+			     pci->msix_table + (uint64_t)entry * MSIX_ENTRY_BYTES +
+				     PCI_MSIX_ENTRY_VECTOR_CTRL,
+			     4, mask ? PCI_MSIX_ENTRY_CTRL_MASKBIT : 0);
 }
 
 void pci_msix_enable(const struct pci_device *pci, bool enable)
 {
 	uint16_t flags = (uint16_t)read(pci, pci->msix + PCI_MSIX_FLAGS, 2);
-	flags &= (uint16_t)~(PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
+	flags &= (uint16_t) ~(PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
 	write(pci, pci->msix + PCI_MSIX_FLAGS, 2, enable ? flags | PCI_MSIX_FLAGS_ENABLE : flags);
 }
 

@@ -18,9 +18,9 @@ struct pci_device {
 	uint16_t vendor_id, device_id, subsystem_id;
 	uint8_t revision_id;
 	struct pci_bar bar[PCI_BARS];
-	unsigned pm, msix, pcie;       /* capability offsets, 0 = none */
+	unsigned pm, msix, pcie; /* capability offsets, 0 = none */
 	unsigned msix_vectors;
-	uint64_t msix_table;           /* address */
+	uint64_t msix_table; /* address */
 };
 
 /* What the host wants of the link's ends. */
@@ -31,8 +31,8 @@ struct pci_settings {
 
 /* Finds the card, sizes and places its BARs, walks its capabilities, programs Device Control, switches memory space and
  * bus mastering on. Returns 0, or -1 with a one-line reason. */
-MUST_USE int pci_probe(struct pci_device *pci, const struct host_ops *ops, const struct pci_settings *settings,
-		       char *error, size_t error_size);
+MUST_USE int pci_probe(struct pci_device *pci, const struct host_ops *ops,
+		       const struct pci_settings *settings, char *error, size_t error_size);
 
 /* Offset of the first capability with this ID after `from` (0 = from the start), 0 if there is none. */
 unsigned pci_find_capability(const struct pci_device *pci, unsigned id, unsigned from);

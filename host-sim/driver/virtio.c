@@ -3,7 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#define POLL_NS 1000u
+#define POLL_NS        1000u
 #define Q_RESET_OFFSET 58u /* queue_reset, virtio 1.4 §4.1.4.3; newer kernel headers name it */
 
 static uint32_t config(const struct pci_device *pci, unsigned reg, unsigned bytes)
@@ -14,7 +14,7 @@ static uint32_t config(const struct pci_device *pci, unsigned reg, unsigned byte
 /* The capability at `at` as a window; 0 bytes if its BAR is reserved, absent or too small. */
 static struct virtio_window window_of(const struct pci_device *pci, unsigned at)
 {
-	struct virtio_window window = { .capability = at };
+	struct virtio_window window = {.capability = at};
 	unsigned bar = config(pci, at + VIRTIO_PCI_CAP_BAR, 1);
 	uint32_t offset = config(pci, at + VIRTIO_PCI_CAP_OFFSET, 4);
 	uint32_t bytes = config(pci, at + VIRTIO_PCI_CAP_LENGTH, 4);
@@ -27,7 +27,7 @@ static struct virtio_window window_of(const struct pci_device *pci, unsigned at)
 
 int virtio_find(struct virtio_device *virtio, struct pci_device *pci, char *error, size_t error_size)
 {
-	*virtio = (struct virtio_device){ .pci = pci };
+	*virtio = (struct virtio_device){.pci = pci};
 	struct virtio_window *const windows[] = {
 		[VIRTIO_PCI_CAP_COMMON_CFG] = &virtio->common, [VIRTIO_PCI_CAP_NOTIFY_CFG] = &virtio->notify,
 		[VIRTIO_PCI_CAP_ISR_CFG] = &virtio->isr,       [VIRTIO_PCI_CAP_DEVICE_CFG] = &virtio->device,
@@ -47,7 +47,8 @@ int virtio_find(struct virtio_device *virtio, struct pci_device *pci, char *erro
 	if (virtio->common.bytes >= VIRTIO_PCI_COMMON_Q_USEDHI + 4 && virtio->notify.bytes >= 2 &&
 	    virtio->isr.bytes >= 1 && virtio->device.bytes >= 8)
 		return 0;
-	snprintf(error, error_size, "the card lacks virtio capabilities: common %u, notify %u, ISR %u, device %u bytes",
+	snprintf(error, error_size,
+		 "the card lacks virtio capabilities: common %u, notify %u, ISR %u, device %u bytes",
 		 virtio->common.bytes, virtio->notify.bytes, virtio->isr.bytes, virtio->device.bytes);
 	return -1;
 }
@@ -180,8 +181,8 @@ uint16_t virtio_queue_size(const struct virtio_device *virtio, unsigned index)
 uint64_t virtio_queue_doorbell(const struct virtio_device *virtio, unsigned index)
 {
 	select_queue(virtio, index);
-	return virtio->notify.addr + (uint64_t)virtio_common_read(virtio, VIRTIO_PCI_COMMON_Q_NOFF, 2) *
-					     virtio->notify_multiplier;
+	return virtio->notify.addr +
+	       (uint64_t)virtio_common_read(virtio, VIRTIO_PCI_COMMON_Q_NOFF, 2) * virtio->notify_multiplier;
 }
 
 static void write64(const struct virtio_device *virtio, unsigned offset, uint64_t value)

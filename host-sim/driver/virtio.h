@@ -24,7 +24,8 @@ struct virtio_device {
 
 /* Walks the vendor capabilities and takes the first usable one of each kind (G-069..G-071). Returns 0, or -1 with a
  * reason if one is missing. */
-MUST_USE int virtio_find(struct virtio_device *virtio, struct pci_device *pci, char *error, size_t error_size);
+MUST_USE int virtio_find(struct virtio_device *virtio, struct pci_device *pci, char *error,
+			 size_t error_size);
 
 /* Registers of the common configuration; natural width (G-068). */
 uint32_t virtio_common_read(const struct virtio_device *virtio, unsigned offset, unsigned bytes);
@@ -56,8 +57,8 @@ uint64_t virtio_queue_doorbell(const struct virtio_device *virtio, unsigned inde
 
 /* Programs size, addresses and vector (VIRTIO_MSI_NO_VECTOR = none) and enables the queue (G-075). Returns 0, or -1 if
  * the vector cannot be had. */
-MUST_USE int virtio_queue_enable(const struct virtio_device *virtio, unsigned index, const struct virtqueue *vq,
-				 uint16_t vector);
+MUST_USE int virtio_queue_enable(const struct virtio_device *virtio, unsigned index,
+				 const struct virtqueue *vq, uint16_t vector);
 
 /* Queue reset (§4.1.5.1.3): returns when it is finished, or -1 after `limit_ns`. */
 MUST_USE int virtio_queue_reset(const struct virtio_device *virtio, unsigned index, uint64_t limit_ns);
@@ -69,7 +70,8 @@ MUST_USE int virtio_config_vector(const struct virtio_device *virtio, uint16_t v
 uint8_t virtio_isr(const struct virtio_device *virtio);
 
 /* Access through the PCI configuration access capability (§4.1.4.9) at an offset of BAR `bar`. */
-uint32_t virtio_window_read(const struct virtio_device *virtio, unsigned bar, uint32_t offset, unsigned bytes);
+uint32_t virtio_window_read(const struct virtio_device *virtio, unsigned bar, uint32_t offset,
+			    unsigned bytes);
 void virtio_window_write(const struct virtio_device *virtio, unsigned bar, uint32_t offset, unsigned bytes,
 			 uint32_t value);
 

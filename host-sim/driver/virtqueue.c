@@ -16,26 +16,46 @@ static void store(uint8_t *at, uint16_t value)
 	*(volatile uint16_t *)(void *)at = value;
 }
 
-static uint8_t *avail_flags(const struct virtqueue *vq) { return vq->avail; }
-static uint8_t *avail_idx(const struct virtqueue *vq) { return vq->avail + 2; }
-static uint8_t *used_event(const struct virtqueue *vq) { return vq->avail + 4 + 2 * (size_t)vq->size; }
-static const uint8_t *used_flags(const struct virtqueue *vq) { return vq->used; }
-static const uint8_t *used_idx(const struct virtqueue *vq) { return vq->used + 2; }
-static const uint8_t *avail_event(const struct virtqueue *vq) { return vq->used + 4 + 8 * (size_t)vq->size; }
+static uint8_t *avail_flags(const struct virtqueue *vq)
+{
+	return vq->avail;
+}
+static uint8_t *avail_idx(const struct virtqueue *vq)
+{
+	return vq->avail + 2;
+}
+static uint8_t *used_event(const struct virtqueue *vq)
+{
+	return vq->avail + 4 + 2 * (size_t)vq->size;
+}
+static const uint8_t *used_flags(const struct virtqueue *vq)
+{
+	return vq->used;
+}
+static const uint8_t *used_idx(const struct virtqueue *vq)
+{
+	return vq->used + 2;
+}
+static const uint8_t *avail_event(const struct virtqueue *vq)
+{
+	return vq->used + 4 + 8 * (size_t)vq->size;
+}
 
 int virtqueue_create(struct virtqueue *vq, const struct host_ops *ops, uint16_t size,
 		     const struct virtqueue_features *features, unsigned max_pieces)
 {
-	*vq = (struct virtqueue){ .ops = ops, .features = *features, .size = size };
+	*vq = (struct virtqueue){.ops = ops, .features = *features, .size = size};
 	vq->desc = ops->dma_alloc(ops->ctx, 16 * (uint64_t)size, DESC_ALIGN, DMA_TO_DEVICE, &vq->desc_addr);
-	vq->avail = ops->dma_alloc(ops->ctx, 6 + 2 * (uint64_t)size, DESC_ALIGN, DMA_TO_DEVICE, &vq->avail_addr);
-	vq->used = ops->dma_alloc(ops->ctx, 6 + 8 * (uint64_t)size, DESC_ALIGN, DMA_FROM_DEVICE, &vq->used_addr);
+	vq->avail =
+		ops->dma_alloc(ops->ctx, 6 + 2 * (uint64_t)size, DESC_ALIGN, DMA_TO_DEVICE, &vq->avail_addr);
+	vq->used =
+		ops->dma_alloc(ops->ctx, 6 + 8 * (uint64_t)size, DESC_ALIGN, DMA_FROM_DEVICE, &vq->used_addr);
 	vq->head = calloc(size, sizeof(*vq->head));
 	vq->offered = calloc(size, sizeof(*vq->offered));
 	if (features->indirect) {
 		vq->indirect_entries = max_pieces;
-		vq->indirect = ops->dma_alloc(ops->ctx, 16 * (uint64_t)size * max_pieces, DESC_ALIGN, DMA_TO_DEVICE,
-					      &vq->indirect_addr);
+		vq->indirect = ops->dma_alloc(ops->ctx, 16 * (uint64_t)size * max_pieces, DESC_ALIGN,
+					      DMA_TO_DEVICE, &vq->indirect_addr);
 	}
 	if (!vq->desc || !vq->avail || !vq->used || !vq->head || !vq->offered ||
 	    (features->indirect && !vq->indirect)) {
@@ -62,7 +82,7 @@ void virtqueue_reset(struct virtqueue *vq)
 	/* Free descriptors are chained through `next`; with IN_ORDER they are used in table order, whose last one points
 	 * to the first (§2.7.9, G-038). */
 	for (unsigned i = 0; i < vq->size; i++)
-		vq->desc[i] = (struct vring_desc){ .next = (uint16_t)((i + 1) % vq->size) };
+		vq->desc[i] = (struct vring_desc){.next = (uint16_t)((i + 1) % vq->size)};
 	vq->free_head = 0;
 	vq->free_count = vq->size;
 	vq->avail_index = vq->published = vq->kicked = vq->used_index = vq->in_flight = 0;
@@ -90,7 +110,8 @@ static void fill_indirect(struct virtqueue *vq, uint16_t head, const struct buff
 	vq->desc[head].flags = VRING_DESC_F_INDIRECT;
 }
 
-int virtqueue_add(struct virtqueue *vq, const struct buffer *pieces, unsigned readable, unsigned writable, void *cookie)
+int virtqueue_add(struct virtqueue *vq, const struct buffer *pieces, unsigned readable, unsigned writable,
+		  void *cookie)
 {
 	unsigned count = readable + writable;
 	bool indirect = vq->features.indirect && count > 1 && count <= vq->indirect_entries;
@@ -109,7 +130,7 @@ int virtqueue_add(struct virtqueue *vq, const struct buffer *pieces, unsigned re
 	}
 	vq->free_head = at;
 	vq->free_count = (uint16_t)(vq->free_count - needed);
-	vq->head[head] = (struct vq_head){ cookie, (uint16_t)needed };
+	vq->head[head] = (struct vq_head){cookie, (uint16_t)needed};
 	store(vq->avail + 4 + 2 * (size_t)(vq->avail_index & (vq->size - 1u)), head);
 	vq->offered[vq->offered_last++ & (vq->size - 1u)] = head;
 	vq->avail_index++;
@@ -121,7 +142,8 @@ bool virtqueue_publish(struct virtqueue *vq)
 {
 	vq->published = vq->avail_index;
 	store(avail_idx(vq), vq->published);
-	vq->ops->dma_sync(vq->ops->ctx); /* the full barrier of G-052: what the device wrote until now is seen */
+	vq->ops->dma_sync(
+		vq->ops->ctx); /* the full barrier of G-052: what the device wrote until now is seen */
 	uint16_t old = vq->kicked, now = vq->published;
 	vq->kicked = now;
 	if (now == old)

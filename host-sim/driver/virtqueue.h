@@ -29,15 +29,15 @@ struct virtqueue {
 	unsigned indirect_entries;
 	/* the driver's own */
 	uint16_t free_head, free_count;
-	uint16_t avail_index;     /* next to publish */
-	uint16_t published;       /* avail.idx as the device sees it */
-	uint16_t kicked;          /* avail.idx at the last kick decision */
-	uint16_t used_index;      /* used elements taken */
+	uint16_t avail_index; /* next to publish */
+	uint16_t published;   /* avail.idx as the device sees it */
+	uint16_t kicked;      /* avail.idx at the last kick decision */
+	uint16_t used_index;  /* used elements taken */
 	uint16_t in_flight;
 	struct vq_head {
-		void *cookie;     /* NULL = not in flight */
-		uint16_t chain;   /* descriptors it takes */
-	} *head;
+		void *cookie;   /* NULL = not in flight */
+		uint16_t chain; /* descriptors it takes */
+	} * head;
 	/* IN_ORDER: heads in the order offered, and what the last used element covers */
 	uint16_t *offered;
 	uint16_t offered_first, offered_last;
@@ -56,7 +56,8 @@ void virtqueue_reset(struct virtqueue *vq);
 
 /* Puts a chain of `readable` then `writable` pieces into the ring; the device does not see it before
  * virtqueue_publish. Returns the head, or -1 if there are not enough descriptors. */
-int virtqueue_add(struct virtqueue *vq, const struct buffer *pieces, unsigned readable, unsigned writable, void *cookie);
+int virtqueue_add(struct virtqueue *vq, const struct buffer *pieces, unsigned readable, unsigned writable,
+		  void *cookie);
 
 /* Makes everything added visible. True if the device wants to be kicked (§2.7.10.1, §2.7.13). */
 bool virtqueue_publish(struct virtqueue *vq);

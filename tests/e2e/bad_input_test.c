@@ -31,30 +31,32 @@ static void test_command_line_mistakes_are_named(void **state)
 {
 	(void)state;
 	static const struct bad_case cases[] = {
-		{ "walk", 2, { "walk", "--help" } },
-		{ "run --frobnicate", 2, { "--frobnicate" } },
-		{ "run --job", 2, { "--job" } },
-		{ "run extra", 2, { "extra", "--help" } },
-		{ "run --seed x", 2, { "--seed", "x" } },
-		{ "run --set link", 2, { "link", "section.key=value" } },
-		{ "run --set lnk.gen=3", 2, { "lnk", "kickstand config" } },
-		{ "run --set link.gn=3", 2, { "link.gn", "kickstand config" } },
-		{ "run --set link.gen=6", 2, { "link.gen", "6", "1 to 5" } },
-		{ "run --set link.mps=200", 2, { "link.mps", "200", "power of 2" } },
-		{ "run --set link.mps=2048", 2, { "link.mps", "1024" } },
-		{ "run --set device.queue_size=100", 2, { "device.queue_size", "100", "power of 2" } },
-		{ "run --set device.offload=all", 2, { "device.offload", "all", "firmware|fetch|full" } },
-		{ "run --set device.offload=full", 2, { "device.offload", "not implemented yet" } },
-		{ "run --set core.impl=rtl", 2, { "rtl", "not implemented yet" } },
-		{ "run --set virtio.packed=on", 2, { "packed", "not implemented yet" } },
-		{ "run --set media.read_ns=fast", 2, { "media.read_ns", "fast", "nanoseconds" } },
-		{ "run --set virtio.event_idx=maybe", 2, { "virtio.event_idx", "maybe", "on or off" } },
-		{ "run --set guest.queues=2", 2, { "guest.queues", "device.queues" } },
-		{ "run --config /nonexistent.ini", 2, { "/nonexistent.ini", "No such file" } },
-		{ "run --job /nonexistent.fio", 2, { "/nonexistent.fio", "No such file" } },
-		{ "run --firmware /nonexistent.elf", 2, { "/nonexistent.elf", "No such file" } },
-		{ "run --json /nonexistent/x.json --set media.read_ns=0", 2, { "/nonexistent/x.json", "No such file" } },
-		{ "run --trace /nonexistent/x.trace", 2, { "/nonexistent/x.trace", "No such file" } },
+		{"walk", 2, {"walk", "--help"}},
+		{"run --frobnicate", 2, {"--frobnicate"}},
+		{"run --job", 2, {"--job"}},
+		{"run extra", 2, {"extra", "--help"}},
+		{"run --seed x", 2, {"--seed", "x"}},
+		{"run --set link", 2, {"link", "section.key=value"}},
+		{"run --set lnk.gen=3", 2, {"lnk", "kickstand config"}},
+		{"run --set link.gn=3", 2, {"link.gn", "kickstand config"}},
+		{"run --set link.gen=6", 2, {"link.gen", "6", "1 to 5"}},
+		{"run --set link.mps=200", 2, {"link.mps", "200", "power of 2"}},
+		{"run --set link.mps=2048", 2, {"link.mps", "1024"}},
+		{"run --set device.queue_size=100", 2, {"device.queue_size", "100", "power of 2"}},
+		{"run --set device.offload=all", 2, {"device.offload", "all", "firmware|fetch|full"}},
+		{"run --set device.offload=full", 2, {"device.offload", "not implemented yet"}},
+		{"run --set core.impl=rtl", 2, {"rtl", "not implemented yet"}},
+		{"run --set virtio.packed=on", 2, {"packed", "not implemented yet"}},
+		{"run --set media.read_ns=fast", 2, {"media.read_ns", "fast", "nanoseconds"}},
+		{"run --set virtio.event_idx=maybe", 2, {"virtio.event_idx", "maybe", "on or off"}},
+		{"run --set guest.queues=2", 2, {"guest.queues", "device.queues"}},
+		{"run --config /nonexistent.ini", 2, {"/nonexistent.ini", "No such file"}},
+		{"run --job /nonexistent.fio", 2, {"/nonexistent.fio", "No such file"}},
+		{"run --firmware /nonexistent.elf", 2, {"/nonexistent.elf", "No such file"}},
+		{"run --json /nonexistent/x.json --set media.read_ns=0",
+		 2,
+		 {"/nonexistent/x.json", "No such file"}},
+		{"run --trace /nonexistent/x.trace", 2, {"/nonexistent/x.trace", "No such file"}},
 	};
 	check_cases(cases, ARRAY_SIZE(cases));
 }
@@ -67,10 +69,10 @@ static void test_configuration_file_mistakes_name_file_and_line(void **state)
 	static const struct {
 		const char *text, *says[2];
 	} cases[] = {
-		{ "[link]\ngen = 3\nlanes = 5\n", { ":3:", "link.lanes" } },
-		{ "[link]\nwidth = 4\n", { ":2:", "link.width" } },
-		{ "[links]\ngen = 4\n", { ":2:", "[links]" } },
-		{ "[link]\nnonsense\n", { ":2:", "key = value" } },
+		{"[link]\ngen = 3\nlanes = 5\n", {":3:", "link.lanes"}},
+		{"[link]\nwidth = 4\n", {":2:", "link.width"}},
+		{"[links]\ngen = 4\n", {":2:", "[links]"}},
+		{"[link]\nnonsense\n", {":2:", "key = value"}},
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		const char *path = program_file_of("bad.ini", cases[i].text);
@@ -94,14 +96,14 @@ static void test_disks_that_cannot_be_used_are_named(void **state)
 	snprintf(odd, sizeof(odd), "run --disk %s", program_image("odd.img", 1000, 0));
 	snprintf(folder, sizeof(folder), "run --disk %s", program_folder());
 	const struct bad_case cases[] = {
-		{ missing, 2, { "missing.img", "truncate -s" } },
-		{ empty, 2, { "empty.img" } },
-		{ odd, 2, { "odd.img", "512" } },
-		{ folder, 2, { "directory" } },
-		{ "run --disk ram:", 2, { "ram:" } },
-		{ "run --disk ram:many", 2, { "ram:many" } },
-		{ "run --disk ram:100", 2, { "512" } },
-		{ "run --disk nbd:unix:/nonexistent.sock", 2, { "nonexistent.sock" } },
+		{missing, 2, {"missing.img", "truncate -s"}},
+		{empty, 2, {"empty.img"}},
+		{odd, 2, {"odd.img", "512"}},
+		{folder, 2, {"directory"}},
+		{"run --disk ram:", 2, {"ram:"}},
+		{"run --disk ram:many", 2, {"ram:many"}},
+		{"run --disk ram:100", 2, {"512"}},
+		{"run --disk nbd:unix:/nonexistent.sock", 2, {"nonexistent.sock"}},
 	};
 	check_cases(cases, ARRAY_SIZE(cases));
 }
@@ -113,8 +115,8 @@ static void test_elf_files_that_cannot_run_are_named(void **state)
 	snprintf(text, sizeof(text), "run --firmware %s", program_file_of("text.elf", "not a program\n"));
 	snprintf(machine, sizeof(machine), "run --firmware build/kickstand");
 	const struct bad_case cases[] = {
-		{ text, 2, { "text.elf", "ELF" } },
-		{ machine, 2, { "build/kickstand" } },
+		{text, 2, {"text.elf", "ELF"}},
+		{machine, 2, {"build/kickstand"}},
 	};
 	check_cases(cases, ARRAY_SIZE(cases));
 }
@@ -125,14 +127,14 @@ static void test_job_file_mistakes_name_file_and_line(void **state)
 	static const struct {
 		const char *text, *says[2];
 	} cases[] = {
-		{ "[a]\nrw=randread\nfrobnicate=1\n", { ":3:", "frobnicate" } },
-		{ "[a]\nrw=sideways\n", { ":2:", "sideways" } },
-		{ "[a]\nrw=read\nbs=4q\n", { ":3:", "4q" } },
-		{ "[a]\nrw=read\nbs=1000\n", { "a", "512" } },
-		{ "[a]\nrw=read\nsize=1g\n", { "a", "size" } },
-		{ "[a]\nrw=read\niodepth=0\n", { ":3:", "iodepth" } },
-		{ "", { "job", "" } },
-		{ "[a]\nrw=randread\niodepth=256\nbs=1m\nnumjobs=8\n", { "host.memory", "" } },
+		{"[a]\nrw=randread\nfrobnicate=1\n", {":3:", "frobnicate"}},
+		{"[a]\nrw=sideways\n", {":2:", "sideways"}},
+		{"[a]\nrw=read\nbs=4q\n", {":3:", "4q"}},
+		{"[a]\nrw=read\nbs=1000\n", {"a", "512"}},
+		{"[a]\nrw=read\nsize=1g\n", {"a", "size"}},
+		{"[a]\nrw=read\niodepth=0\n", {":3:", "iodepth"}},
+		{"", {"job", ""}},
+		{"[a]\nrw=randread\niodepth=256\nbs=1m\nnumjobs=8\n", {"host.memory", ""}},
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		char arguments[300];
@@ -162,7 +164,7 @@ static void test_media_errors_end_with_status_1(void **state)
 static void test_help_is_no_error(void **state)
 {
 	(void)state;
-	static const char *const commands[] = { "--help", "run --help", "config --help", "core --help" };
+	static const char *const commands[] = {"--help", "run --help", "config --help", "core --help"};
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
 		struct program_result result = program_run(commands[i], 60);
 		assert_int_equal(result.status, 0);

@@ -21,8 +21,9 @@ static void assert_within(double value, double expected, double fraction)
 		fail_msg("%g is not within %g %% of %g", value, 100 * fraction, expected);
 }
 
-#define NO_GUEST_COST \
-	"--set host.submit_ns=0 --set host.complete_ns=0 --set host.interrupt_ns=0 --set host.mmio_write_ns=0"
+#define NO_GUEST_COST                                                                                        \
+	"--set host.submit_ns=0 --set host.complete_ns=0 --set host.interrupt_ns=0 --set "                   \
+	"host.mmio_write_ns=0"
 
 /* ---- determinism ---- */
 
@@ -52,13 +53,15 @@ static char *file_text(const char *path)
 static void test_same_seed_gives_same_bytes(void **state)
 {
 	(void)state;
-	const char *job = program_file_of("mix.fio", "[a]\nrw=randrw\nbssplit=512/20:4k/60:32k/20\niodepth=16\n"
-						     "numjobs=3\nnumber_ios=1500\nfsync=50\n");
+	const char *job =
+		program_file_of("mix.fio", "[a]\nrw=randrw\nbssplit=512/20:4k/60:32k/20\niodepth=16\n"
+					   "numjobs=3\nnumber_ios=1500\nfsync=50\n");
 	char *text[3], *trace[2];
 	for (unsigned i = 0; i < 3; i++) {
 		const char *path = program_file_of(i ? "b.trace" : "a.trace", "");
-		json_t *root = run("--job %s --set device.queues=2 --set link.error_ppm=200 --seed %u --trace %s", job,
-				   i == 2 ? 8 : 7, path);
+		json_t *root =
+			run("--job %s --set device.queues=2 --set link.error_ppm=200 --seed %u --trace %s",
+			    job, i == 2 ? 8 : 7, path);
 		text[i] = canonical(root);
 		if (i < 2)
 			trace[i] = file_text(path);
@@ -81,8 +84,8 @@ static void test_iops_times_latency_is_queue_depth(void **state)
 	static const struct {
 		unsigned depth, jobs;
 		const char *rw, *bs;
-	} cases[] = { { 1, 1, "randread", "4k" },   { 8, 1, "randread", "4k" }, { 32, 1, "randwrite", "4k" },
-		      { 128, 1, "randread", "512" }, { 32, 4, "randread", "4k" }, { 4, 1, "read", "128k" } };
+	} cases[] = {{1, 1, "randread", "4k"},    {8, 1, "randread", "4k"},  {32, 1, "randwrite", "4k"},
+		     {128, 1, "randread", "512"}, {32, 4, "randread", "4k"}, {4, 1, "read", "128k"}};
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		char job[300];
 		snprintf(job, sizeof(job),
@@ -97,20 +100,22 @@ static void test_iops_times_latency_is_queue_depth(void **state)
 		snprintf(iops, sizeof(iops), "jobs/0/%s/iops", direction);
 		snprintf(mean, sizeof(mean), "jobs/0/%s/lat_ns/mean", direction);
 		/* The last I/Os of a job run with fewer than the full depth in flight: half a depth's worth of I/Os. */
-		assert_within(json_at(root, iops) * json_at(root, mean) * 1e-9, cases[i].depth * cases[i].jobs, 0.01);
+		assert_within(json_at(root, iops) * json_at(root, mean) * 1e-9,
+			      cases[i].depth * cases[i].jobs, 0.01);
 		json_decref(root);
 	}
 }
 
 /* ---- bytes on the link ---- */
 
-#define FRAMING 8
+#define FRAMING    8
 #define HEADER_3DW 12
 #define HEADER_4DW 16
 
 static double by_type(const json_t *root, const char *direction, const char *type)
 {
-	const json_t *types = json_object_get(json_object_get(json_object_get(root, "link"), direction), "by_type");
+	const json_t *types =
+		json_object_get(json_object_get(json_object_get(root, "link"), direction), "by_type");
 	return json_number_value(json_object_get(types, type));
 }
 
@@ -145,14 +150,17 @@ static void test_link_bytes_follow_from_tlp_counts(void **state)
 static void test_core_is_busy_or_asleep_all_the_time(void **state)
 {
 	(void)state;
-	static const unsigned clocks_mhz[] = { 250, 1000, 1600 };
+	static const unsigned clocks_mhz[] = {250, 1000, 1600};
 	for (size_t i = 0; i < ARRAY_SIZE(clocks_mhz); i++) {
-		json_t *root = run("--set core.clock_mhz=%u --job %s", clocks_mhz[i],
-				   program_file_of("core.fio", "[a]\nrw=randread\niodepth=4\nnumber_ios=2000\n"));
+		json_t *root =
+			run("--set core.clock_mhz=%u --job %s", clocks_mhz[i],
+			    program_file_of("core.fio", "[a]\nrw=randread\niodepth=4\nnumber_ios=2000\n"));
 		double elapsed_cycles = json_at(root, "sim/time_ns") * clocks_mhz[i] / 1000;
-		assert_true(json_at(root, "device/core/busy_cycles") + json_at(root, "device/core/asleep_cycles") ==
+		assert_true(json_at(root, "device/core/busy_cycles") +
+				    json_at(root, "device/core/asleep_cycles") ==
 			    json_at(root, "device/core/cycles"));
-		assert_true(fabs(json_at(root, "device/core/cycles") - elapsed_cycles) <= elapsed_cycles * 1e-4 + 3);
+		assert_true(fabs(json_at(root, "device/core/cycles") - elapsed_cycles) <=
+			    elapsed_cycles * 1e-4 + 3);
 		json_decref(root);
 	}
 }
@@ -160,8 +168,10 @@ static void test_core_is_busy_or_asleep_all_the_time(void **state)
 static void test_slow_core_is_the_bound(void **state)
 {
 	(void)state;
-	json_t *root = run("--set core.clock_mhz=100 --job %s " NO_GUEST_COST,
-			   program_file_of("bound.fio", "[a]\nrw=randread\nbs=4k\niodepth=64\nnorandommap\nnumber_ios=5000\n"));
+	json_t *root =
+		run("--set core.clock_mhz=100 --job %s " NO_GUEST_COST,
+		    program_file_of("bound.fio",
+				    "[a]\nrw=randread\nbs=4k\niodepth=64\nnorandommap\nnumber_ios=5000\n"));
 	double cycles_per_io = json_at(root, "device/core/busy_cycles") / json_at(root, "sim/ios");
 	assert_true(json_at(root, "device/core/busy_ratio") > 0.98);
 	assert_within(json_at(root, "jobs/0/read/iops"), 100e6 / cycles_per_io, 0.02);
@@ -173,16 +183,20 @@ static void test_slow_core_is_the_bound(void **state)
 static void test_holdoff_saves_services_and_costs_latency(void **state)
 {
 	(void)state;
-	static const unsigned holdoffs_ns[] = { 0, 500, 2000, 8000, 20000 };
-	const char *busy = program_file_of("busy.fio", "[a]\nrw=randread\nbs=4k\niodepth=32\nnorandommap\nnumber_ios=5000\n");
-	const char *single = program_file_of("single.fio", "[a]\nrw=randread\nbs=4k\niodepth=1\nnumber_ios=300\n");
+	static const unsigned holdoffs_ns[] = {0, 500, 2000, 8000, 20000};
+	const char *busy = program_file_of(
+		"busy.fio", "[a]\nrw=randread\nbs=4k\niodepth=32\nnorandommap\nnumber_ios=5000\n");
+	const char *single =
+		program_file_of("single.fio", "[a]\nrw=randread\nbs=4k\niodepth=1\nnumber_ios=300\n");
 	double services = INFINITY, latency = 0;
 	for (size_t i = 0; i < ARRAY_SIZE(holdoffs_ns); i++) {
-		json_t *root = run("--set notify.holdoff_ns=%u --set guest.event_idx=off --job %s", holdoffs_ns[i], busy);
+		json_t *root = run("--set notify.holdoff_ns=%u --set guest.event_idx=off --job %s",
+				   holdoffs_ns[i], busy);
 		double now = json_at(root, "device/doorbells/serviced");
 		assert_true(now <= services * 1.02);
 		services = now;
-		assert_true(json_at(root, "device/doorbells/serviced") + json_at(root, "device/doorbells/coalesced") ==
+		assert_true(json_at(root, "device/doorbells/serviced") +
+				    json_at(root, "device/doorbells/coalesced") ==
 			    json_at(root, "device/doorbells/written"));
 		json_decref(root);
 		root = run("--set notify.holdoff_ns=%u --job %s", holdoffs_ns[i], single);
@@ -200,12 +214,15 @@ static void test_holdoff_saves_services_and_costs_latency(void **state)
 static void test_threshold_ends_holdoff(void **state)
 {
 	(void)state;
-	const char *job = program_file_of("threshold.fio", "[a]\nrw=randread\nbs=4k\niodepth=1\nnumber_ios=300\n");
+	const char *job =
+		program_file_of("threshold.fio", "[a]\nrw=randread\nbs=4k\niodepth=1\nnumber_ios=300\n");
 	json_t *held = run("--set notify.holdoff_ns=20000 --job %s", job);
 	json_t *ended = run("--set notify.holdoff_ns=20000 --set notify.threshold=1 --job %s", job);
 	json_t *none = run("--job %s", job);
-	assert_true(json_at(held, "jobs/0/read/lat_ns/mean") > json_at(none, "jobs/0/read/lat_ns/mean") + 19000);
-	assert_within(json_at(ended, "jobs/0/read/lat_ns/mean"), json_at(none, "jobs/0/read/lat_ns/mean"), 0.001);
+	assert_true(json_at(held, "jobs/0/read/lat_ns/mean") >
+		    json_at(none, "jobs/0/read/lat_ns/mean") + 19000);
+	assert_within(json_at(ended, "jobs/0/read/lat_ns/mean"), json_at(none, "jobs/0/read/lat_ns/mean"),
+		      0.001);
 	json_decref(held);
 	json_decref(ended);
 	json_decref(none);
@@ -216,9 +233,10 @@ static void test_threshold_ends_holdoff(void **state)
 static void test_moderation_saves_interrupts(void **state)
 {
 	(void)state;
-	const char *job = program_file_of("moderation.fio",
-					  "[a]\nrw=randread\nbs=4k\niodepth=32\nnorandommap\nnumber_ios=5000\n");
-	json_t *none = run("--set guest.event_idx=off --set host.interrupt_ns=0 --set host.complete_ns=0 --job %s", job);
+	const char *job = program_file_of(
+		"moderation.fio", "[a]\nrw=randread\nbs=4k\niodepth=32\nnorandommap\nnumber_ios=5000\n");
+	json_t *none = run(
+		"--set guest.event_idx=off --set host.interrupt_ns=0 --set host.complete_ns=0 --job %s", job);
 	json_t *some = run("--set guest.event_idx=off --set host.interrupt_ns=0 --set host.complete_ns=0 "
 			   "--set msix.holdoff_ns=10000 --job %s",
 			   job);
@@ -234,16 +252,18 @@ static void test_moderation_saves_interrupts(void **state)
 static void test_stages_add_up_to_latency(void **state)
 {
 	(void)state;
-	static const char *const modes[] = { "", "--set device.offload=firmware", "--set core.poll_ns=20000",
-					     "--set guest.msix=off" };
-	const char *job = program_file_of("stages.fio", "[a]\nrw=randrw\nbs=8k\niodepth=8\nnumber_ios=1000\n");
+	static const char *const modes[] = {"", "--set device.offload=firmware", "--set core.poll_ns=20000",
+					    "--set guest.msix=off"};
+	const char *job =
+		program_file_of("stages.fio", "[a]\nrw=randrw\nbs=8k\niodepth=8\nnumber_ios=1000\n");
 	for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
 		json_t *root = run("%s --job %s", modes[i], job), *stage;
 		const char *name;
 		double sum = 0;
-		json_object_foreach(json_object_get(root, "stages_ns"), name, stage)
-			sum += json_number_value(json_object_get(stage, "mean"));
-		double reads = json_at(root, "jobs/0/read/total_ios"), writes = json_at(root, "jobs/0/write/total_ios");
+		json_object_foreach(json_object_get(root, "stages_ns"), name, stage) sum +=
+			json_number_value(json_object_get(stage, "mean"));
+		double reads = json_at(root, "jobs/0/read/total_ios"),
+		       writes = json_at(root, "jobs/0/write/total_ios");
 		double mean = (reads * json_at(root, "jobs/0/read/lat_ns/mean") +
 			       writes * json_at(root, "jobs/0/write/lat_ns/mean")) /
 			      (reads + writes);

@@ -7,10 +7,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define LIMIT_PS (60 * PS_PER_S)
-#define POLL_PS (200 * PS_PER_NS)
+#define LIMIT_PS     (60 * PS_PER_S)
+#define POLL_PS      (200 * PS_PER_NS)
+#define POLL_MAX_PS  (100 * PS_PER_US)
 #define ALIVE_SECTOR 8u
-#define ALIVE_BYTES 4096u
+#define ALIVE_BYTES  4096u
+#define GUARD_BYTES  64u
+#define GUARD        0xa5u
+#define SETTINGS_MAX 16u
 
 void machine_check_failed(const char *condition, const char *file, int line)
 {
@@ -19,7 +23,8 @@ void machine_check_failed(const char *condition, const char *file, int line)
 	_exit(1);
 }
 
-void machine_check_unequal(const char *a, uint64_t a_value, const char *b, uint64_t b_value, const char *file, int line)
+void machine_check_unequal(const char *a, uint64_t a_value, const char *b, uint64_t b_value, const char *file,
+			   int line)
 {
 	printf("%s:%d: at %" PRIu64 " ns: %s is %#" PRIx64 ", %s is %#" PRIx64 "\n", file, line,
 	       kernel_now_ps() / PS_PER_NS, a, a_value, b, b_value);
@@ -72,12 +77,15 @@ static void check_end(struct machine *m, const struct machine_options *options)
 {
 	const char *what = "";
 	if (!m->done) {
-		printf("the test did not end: %s\n", kernel_next_ps() == TIME_NEVER_PS ? "deadlock" : "too long");
+		printf("the test did not end: %s\n",
+		       kernel_next_ps() == TIME_NEVER_PS ? "deadlock" : "too long");
 		device_dump(m->guest.device, stdout);
 		_exit(1);
 	}
 	if (!options->may_fail)
 		CHECK_EQUAL(device_failure(m->guest.device), DEVICE_OK);
+	root_sync(m->guest.root);
+	machine_check_guards(m);
 	CHECK(root_stats(m->guest.root)->violations <= options->violations);
 	if (options->may_stay_busy || options->may_fail)
 		return;
@@ -90,23 +98,27 @@ static void check_end(struct machine *m, const struct machine_options *options)
 	}
 }
 
-_Noreturn static void child(machine_body *body, const struct machine_options *options, const char *const *settings)
+_Noreturn static void child(machine_body *body, const struct machine_options *options,
+			    const char *const *settings)
 {
 	static struct machine machine;
 	struct machine *m = &machine;
-	struct job job = { m, body };
+	struct job job = {m, body};
 	char error[300];
 	configure(m, settings);
+	m->arg = options->arg;
 	rng_seed(&m->rng, test_seed(m->config.sim.seed), 0x74657374);
-	m->store = store_open(options->disk ? options->disk : "ram:16M", m->config.device.read_only, m->config.sim.seed,
+	m->store = store_open(options->disk ? options->disk : "ram:16M",
+			      m->config.device.read_only && !options->disk_writable, m->config.sim.seed,
 			      error, sizeof(error));
 	if (!m->store) {
 		printf("%s\n", error);
 		_exit(1);
 	}
-	const struct guest_options guest = {
-		.firmware_path = "build/firmware/firmware.elf", .store = m->store, .user = m, .log = log_line
-	};
+	const struct guest_options guest = {.firmware_path = "build/firmware/firmware.elf",
+					    .store = m->store,
+					    .user = m,
+					    .log = log_line};
 	if (guest_create(&m->guest, &m->config, &guest, error, sizeof(error)) != 0) {
 		printf("%s\n", error);
 		_exit(1);
@@ -118,6 +130,7 @@ _Noreturn static void child(machine_body *body, const struct machine_options *op
 	blk_free(&m->blk);
 	guest_destroy(&m->guest);
 	store_close(m->store);
+	free(m->guarded);
 	fflush(stdout);
 	_exit(0);
 }
@@ -135,19 +148,43 @@ void machine_run_with(machine_body *body, const struct machine_options *options,
 		fail_msg("the machine's process ended with status %#x", status);
 }
 
+/* The strings up to NULL, in an array that holds SETTINGS_MAX. */
+static unsigned take_settings(const char **settings, va_list args)
+{
+	unsigned count = 0;
+	for (;;) {
+		assert_true(count < SETTINGS_MAX);
+		settings[count] = va_arg(args, const char *);
+		if (!settings[count])
+			return count;
+		count++;
+	}
+}
+
 void machine_run(machine_body *body, ...)
 {
-	const struct machine_options options = { 0 };
-	const char *settings[16];
-	unsigned count = 0;
+	const struct machine_options options = {0};
+	const char *settings[SETTINGS_MAX];
 	va_list args;
 	va_start(args, body);
-	do {
-		assert_true(count < ARRAY_SIZE(settings));
-		settings[count] = va_arg(args, const char *);
-	} while (settings[count++]);
+	take_settings(settings, args);
 	va_end(args);
 	machine_run_with(body, &options, settings);
+}
+
+void machine_run_levels(machine_body *body, const struct machine_options *options, ...)
+{
+	static const struct machine_options none;
+	const char *settings[SETTINGS_MAX + 1];
+	va_list args;
+	va_start(args, options);
+	unsigned count = take_settings(settings, args);
+	va_end(args);
+	settings[count + 1] = NULL;
+	settings[count] = "device.offload=fetch";
+	machine_run_with(body, options ? options : &none, settings);
+	settings[count] = "device.offload=firmware";
+	machine_run_with(body, options ? options : &none, settings);
 }
 
 /* ---- the ordinary driver ---- */
@@ -156,7 +193,7 @@ static struct blk_settings driver_settings(const struct machine *m)
 {
 	const struct config *config = &m->config;
 	return (struct blk_settings){
-		.pci = { config->link.mps, config->link.mrrs, config->link.tags > 32, config->link.tags > 256 },
+		.pci = {config->link.mps, config->link.mrrs, config->link.tags > 32, config->link.tags > 256},
 		.event_idx = config->guest.event_idx,
 		.indirect = config->guest.indirect,
 		.notification_data = config->guest.notification_data,
@@ -201,6 +238,35 @@ void machine_restart(struct machine *m)
 	must(blk_restart(&m->blk, error, sizeof(error)), error);
 }
 
+void machine_renegotiate(struct machine *m, uint64_t without)
+{
+	char error[300] = "";
+	must(virtio_negotiate(&m->blk.virtio, m->blk.virtio.features & ~without, error, sizeof(error)),
+	     error);
+	for (unsigned i = 0; i < m->blk.queues; i++)
+		virtqueue_reset(&m->blk.queue[i].vq);
+	if (m->blk.vectors)
+		CHECK_EQUAL(virtio_config_vector(&m->blk.virtio, BLK_CONFIG_VECTOR), 0);
+}
+
+void machine_enable(struct machine *m, unsigned queue, const struct virtqueue *vq)
+{
+	CHECK_EQUAL(virtio_queue_enable(&m->blk.virtio, queue, vq, m->blk.queue[queue].vector), 0);
+}
+
+void machine_driver_ok(struct machine *m)
+{
+	virtio_add_status(&m->blk.virtio, VIRTIO_CONFIG_S_DRIVER_OK);
+}
+
+void machine_start_without(struct machine *m, uint64_t without)
+{
+	machine_renegotiate(m, without);
+	for (unsigned i = 0; i < m->blk.queues; i++)
+		machine_enable(m, i, &m->blk.queue[i].vq);
+	machine_driver_ok(m);
+}
+
 void machine_wait_us(struct machine *m, uint64_t us)
 {
 	(void)m;
@@ -222,12 +288,14 @@ bool machine_wait_until(struct machine *m, bool (*condition)(void *ctx), void *c
 
 uint8_t machine_wait_status(struct machine *m, uint8_t mask, bool set, uint64_t limit_us)
 {
-	uint64_t limit_ps = kernel_now_ps() + limit_us * PS_PER_US;
+	uint64_t limit_ps = kernel_now_ps() + limit_us * PS_PER_US, pause_ps = POLL_PS;
 	for (;;) {
 		uint8_t status = virtio_status(&m->blk.virtio);
 		if ((status & mask) == (set ? mask : 0) || kernel_now_ps() >= limit_ps)
 			return status;
-		kernel_wait_ps(POLL_PS);
+		kernel_wait_ps(pause_ps);
+		if (pause_ps < POLL_MAX_PS)
+			pause_ps *= 2; /* a completion timeout takes milliseconds */
 	}
 }
 
@@ -247,20 +315,80 @@ uint8_t *machine_memory(struct machine *m, uint64_t bytes, enum dma_direction di
 	return data;
 }
 
+/* ---- guards ---- */
+
+uint8_t *machine_guarded(struct machine *m, uint64_t bytes, enum dma_direction direction, uint64_t *addr)
+{
+	if (m->guarded_count == m->guarded_room) {
+		m->guarded_room = m->guarded_room ? 2 * m->guarded_room : 64;
+		m->guarded = realloc(m->guarded, m->guarded_room * sizeof(*m->guarded));
+		ASSERT(m->guarded);
+	}
+	uint8_t *all = memory_alloc(&m->guest.memory, bytes + 2 * GUARD_BYTES, GUARD_BYTES, addr);
+	CHECK(all != NULL);
+	*addr += GUARD_BYTES;
+	root_allow(m->guest.root, *addr, bytes,
+		   (direction & DMA_TO_DEVICE ? ROOT_READ : 0) |
+			   (direction & DMA_FROM_DEVICE ? ROOT_WRITE : 0));
+	memset(all, GUARD, GUARD_BYTES);
+	memset(all + GUARD_BYTES + bytes, GUARD, GUARD_BYTES);
+	m->guarded[m->guarded_count++] = (struct machine_guarded){all + GUARD_BYTES, bytes};
+	return all + GUARD_BYTES;
+}
+
+void machine_check_guards(struct machine *m)
+{
+	for (unsigned i = 0; i < m->guarded_count; i++) {
+		const struct machine_guarded *guarded = &m->guarded[i];
+		for (unsigned j = 0; j < GUARD_BYTES; j++) {
+			CHECK_EQUAL(*(guarded->data - 1 - j), GUARD);
+			CHECK_EQUAL(guarded->data[guarded->bytes + j], GUARD);
+		}
+	}
+}
+
+/* ---- the disk ---- */
+
+uint8_t *machine_disk(struct machine *m)
+{
+	uint64_t bytes = store_info(m->store)->bytes;
+	uint8_t *data = malloc(bytes);
+	ASSERT(data);
+	CHECK_EQUAL(store_read(m->store, 0, data, bytes), 0);
+	return data;
+}
+
+void machine_check_disk(struct machine *m, const uint8_t *expected, uint64_t sector, uint64_t sectors)
+{
+	uint64_t total = store_info(m->store)->bytes / STORE_SECTOR_BYTES;
+	uint8_t *now = machine_disk(m);
+	for (uint64_t i = 0; i < total; i++) {
+		if (i - sector < sectors)
+			continue;
+		uint64_t at = i * STORE_SECTOR_BYTES;
+		if (memcmp(now + at, expected + at, STORE_SECTOR_BYTES) != 0) {
+			printf("sector %" PRIu64 " has changed\n", i);
+			machine_check_failed("the disk is as it was", __FILE__, __LINE__);
+		}
+	}
+	free(now);
+}
+
 static bool has_used(void *ctx)
 {
 	return virtqueue_has_used(ctx);
 }
 
-unsigned machine_request(struct machine *m, unsigned queue_index, uint32_t type, uint64_t sector, uint8_t *data,
-			 uint32_t bytes, uint64_t limit_us)
+unsigned machine_request(struct machine *m, unsigned queue_index, uint32_t type, uint64_t sector,
+			 uint8_t *data, uint32_t bytes, uint64_t limit_us)
 {
 	struct blk_queue *queue = &m->blk.queue[queue_index];
 	bool range = type == VIRTIO_BLK_T_DISCARD || type == VIRTIO_BLK_T_WRITE_ZEROES ||
 		     type == VIRTIO_BLK_T_SECURE_ERASE;
-	struct blk_request request = {
-		.type = type, .sector = sector, .sectors = range ? bytes / 512 : 0, .data_bytes = range ? 0 : bytes
-	};
+	struct blk_request request = {.type = type,
+				      .sector = sector,
+				      .sectors = range ? bytes / 512 : 0,
+				      .data_bytes = range ? 0 : bytes};
 	uint8_t *buffer = machine_memory(m, bytes ? bytes : 1, DMA_BOTH, &request.data_addr);
 	if (data && type == VIRTIO_BLK_T_OUT)
 		memcpy(buffer, data, bytes);
@@ -276,19 +404,24 @@ unsigned machine_request(struct machine *m, unsigned queue_index, uint32_t type,
 	return request.status;
 }
 
-void machine_check_alive(struct machine *m)
+void machine_check_queue(struct machine *m, unsigned queue)
 {
 	uint8_t out[ALIVE_BYTES], in[ALIVE_BYTES];
-	for (unsigned i = 0; i < m->blk.queues; i++) {
-		for (unsigned j = 0; j < ALIVE_BYTES; j++)
-			out[j] = (uint8_t)rng_u64(&m->rng);
-		memset(in, 0, sizeof(in));
-		if (!m->blk.read_only)
-			CHECK_EQUAL(machine_request(m, i, VIRTIO_BLK_T_OUT, ALIVE_SECTOR, out, ALIVE_BYTES, 1000), 0);
-		CHECK_EQUAL(machine_request(m, i, VIRTIO_BLK_T_IN, ALIVE_SECTOR, in, ALIVE_BYTES, 1000), 0);
-		if (!m->blk.read_only)
-			CHECK(memcmp(in, out, ALIVE_BYTES) == 0);
-	}
+	for (unsigned j = 0; j < ALIVE_BYTES; j++)
+		out[j] = (uint8_t)rng_u64(&m->rng);
+	memset(in, 0, sizeof(in));
+	if (!m->blk.read_only)
+		CHECK_EQUAL(machine_request(m, queue, VIRTIO_BLK_T_OUT, ALIVE_SECTOR, out, ALIVE_BYTES, 1000),
+			    0);
+	CHECK_EQUAL(machine_request(m, queue, VIRTIO_BLK_T_IN, ALIVE_SECTOR, in, ALIVE_BYTES, 1000), 0);
+	if (!m->blk.read_only)
+		CHECK(memcmp(in, out, ALIVE_BYTES) == 0);
+}
+
+void machine_check_alive(struct machine *m)
+{
+	for (unsigned i = 0; i < m->blk.queues; i++)
+		machine_check_queue(m, i);
 }
 
 /* ---- rings by hand ---- */
@@ -298,10 +431,11 @@ static struct virtqueue *vq_of(struct machine *m, unsigned queue)
 	return &m->blk.queue[queue].vq;
 }
 
-void machine_desc(struct machine *m, unsigned queue, uint16_t index, uint64_t addr, uint32_t len, uint16_t flags,
-		  uint16_t next)
+void machine_desc(struct machine *m, unsigned queue, uint16_t index, uint64_t addr, uint32_t len,
+		  uint16_t flags, uint16_t next)
 {
-	vq_of(m, queue)->desc[index] = (struct vring_desc){ .addr = addr, .len = len, .flags = flags, .next = next };
+	vq_of(m, queue)->desc[index] =
+		(struct vring_desc){.addr = addr, .len = len, .flags = flags, .next = next};
 }
 
 uint16_t machine_avail_index(struct machine *m, unsigned queue)
@@ -354,12 +488,41 @@ void machine_used_element(struct machine *m, unsigned queue, uint16_t index, uin
 	*len = load_le32(element + 4);
 }
 
+static void link_pieces(struct vring_desc *desc, uint16_t first, const struct machine_piece *pieces,
+			unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		bool more = i + 1 < count;
+		desc[first + i] = (struct vring_desc){
+			.addr = pieces[i].addr,
+			.len = pieces[i].bytes,
+			.flags = (uint16_t)(pieces[i].flags | (more ? VRING_DESC_F_NEXT : 0)),
+			.next = (uint16_t)(more ? first + i + 1 : 0),
+		};
+	}
+}
+
+void machine_chain(struct machine *m, unsigned queue, uint16_t first, const struct machine_piece *pieces,
+		   unsigned count)
+{
+	CHECK(first + count <= vq_of(m, queue)->size);
+	link_pieces(vq_of(m, queue)->desc, first, pieces, count);
+}
+
+uint64_t machine_table(struct machine *m, const struct machine_piece *pieces, unsigned count)
+{
+	uint64_t addr;
+	void *table = machine_guarded(m, count * sizeof(struct vring_desc), DMA_TO_DEVICE, &addr);
+	link_pieces(table, 0, pieces, count);
+	return addr;
+}
+
 struct machine_buffers machine_buffers(struct machine *m, uint32_t type, uint64_t sector, uint32_t data_bytes)
 {
-	struct machine_buffers buffers = { .data_bytes = data_bytes };
-	buffers.header = machine_memory(m, 16, DMA_TO_DEVICE, &buffers.header_addr);
-	buffers.data = machine_memory(m, data_bytes ? data_bytes : 1, DMA_BOTH, &buffers.data_addr);
-	buffers.status = machine_memory(m, 1, DMA_FROM_DEVICE, &buffers.status_addr);
+	struct machine_buffers buffers = {.data_bytes = data_bytes};
+	buffers.header = machine_guarded(m, 16, DMA_TO_DEVICE, &buffers.header_addr);
+	buffers.data = machine_guarded(m, data_bytes ? data_bytes : 1, DMA_BOTH, &buffers.data_addr);
+	buffers.status = machine_guarded(m, 1, DMA_FROM_DEVICE, &buffers.status_addr);
 	store_le32(buffers.header, type);
 	store_le32(buffers.header + 4, 0);
 	store_le64(buffers.header + 8, sector);
@@ -367,8 +530,15 @@ struct machine_buffers machine_buffers(struct machine *m, uint32_t type, uint64_
 	return buffers;
 }
 
-void machine_expect_needs_reset(struct machine *m)
+static void kick_all(struct machine *m)
 {
+	for (unsigned i = 0; i < m->blk.queues; i++)
+		machine_kick(m, i);
+}
+
+void machine_expect_stopped(struct machine *m)
+{
+	uint16_t used[QUEUES_MAX];
 	uint8_t status = machine_wait_status(m, VIRTIO_CONFIG_S_NEEDS_RESET, true, 100000);
 	CHECK(status & VIRTIO_CONFIG_S_NEEDS_RESET);
 	CHECK(status & VIRTIO_CONFIG_S_DRIVER_OK);
@@ -377,11 +547,33 @@ void machine_expect_needs_reset(struct machine *m)
 		CHECK(machine_took_interrupt(m, BLK_CONFIG_VECTOR));
 	else
 		CHECK(virtio_isr(&m->blk.virtio) & VIRTIO_PCI_ISR_CONFIG);
-	/* Nothing is processed any more. */
-	uint16_t used = machine_used_index(m, 0);
-	machine_kick(m, 0);
-	machine_wait_us(m, 100);
-	CHECK_EQUAL(machine_used_index(m, 0), used);
+	/* Nothing is processed any more, and there is nothing more to tell. */
+	for (unsigned i = 0; i < m->blk.queues; i++)
+		used[i] = machine_used_index(m, i);
+	uint64_t interrupts = root_stats(m->guest.root)->interrupts;
+	kick_all(m);
+	machine_wait_us(m, 1000);
+	for (unsigned i = 0; i < m->blk.queues; i++)
+		CHECK_EQUAL(machine_used_index(m, i), used[i]);
+	CHECK_EQUAL(root_stats(m->guest.root)->interrupts, interrupts);
+	CHECK(virtio_status(&m->blk.virtio) & VIRTIO_CONFIG_S_NEEDS_RESET);
+}
+
+void machine_expect_needs_reset(struct machine *m)
+{
+	machine_expect_stopped(m);
+	machine_restart(m);
+	machine_check_alive(m);
+}
+
+void machine_expect_no_harm(struct machine *m)
+{
+	uint8_t live = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER | VIRTIO_CONFIG_S_FEATURES_OK |
+		       VIRTIO_CONFIG_S_DRIVER_OK;
+	CHECK_EQUAL(virtio_status(&m->blk.virtio), live);
+	for (unsigned i = 1; i < m->blk.queues; i++)
+		machine_check_queue(m, i);
+	CHECK_EQUAL(virtio_status(&m->blk.virtio), live);
 	machine_restart(m);
 	machine_check_alive(m);
 }

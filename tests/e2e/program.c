@@ -21,16 +21,27 @@ const char *program_folder(void)
 	return folder;
 }
 
-static char *path_of(const char *name)
+/* Kept to the end, for the tests that hold on to them. */
+struct path {
+	struct path *next;
+	char text[];
+};
+
+static const char *path_of(const char *name)
 {
-	char *path;
-	assert_true(asprintf(&path, "%s/%s", program_folder(), name) > 0);
-	return path;
+	static struct path *all;
+	size_t size = strlen(program_folder()) + strlen(name) + 2;
+	struct path *path = malloc(sizeof(*path) + size);
+	assert_non_null(path);
+	snprintf(path->text, size, "%s/%s", program_folder(), name);
+	path->next = all;
+	all = path;
+	return path->text;
 }
 
 const char *program_file_of(const char *name, const char *text)
 {
-	char *path = path_of(name);
+	const char *path = path_of(name);
 	FILE *out = fopen(path, "w");
 	assert_non_null(out);
 	fputs(text, out);
@@ -40,7 +51,7 @@ const char *program_file_of(const char *name, const char *text)
 
 const char *program_image(const char *name, uint64_t bytes, uint64_t seed)
 {
-	char *path = path_of(name);
+	const char *path = path_of(name);
 	FILE *out = fopen(path, "w");
 	assert_non_null(out);
 	assert_int_equal(ftruncate(fileno(out), (off_t)bytes), 0);
@@ -82,7 +93,7 @@ static int temporary_file(void)
 
 struct program_result program_run(const char *arguments, unsigned limit_s)
 {
-	char *words[WORDS_MAX] = { strdup(program_path()) }, *copy = strdup(arguments), *state;
+	char *words[WORDS_MAX] = {strdup(program_path())}, *copy = strdup(arguments), *state;
 	unsigned count = 1;
 	for (char *word = strtok_r(copy, " ", &state); word; word = strtok_r(NULL, " ", &state)) {
 		assert_true(count < WORDS_MAX - 1);
@@ -101,9 +112,9 @@ struct program_result program_run(const char *arguments, unsigned limit_s)
 		_exit(127);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
-	struct program_result result = { .status = WIFEXITED(status) ? WEXITSTATUS(status) : -1,
-					 .out = read_back(out),
-					 .err = read_back(err) };
+	struct program_result result = {.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1,
+					.out = read_back(out),
+					.err = read_back(err)};
 	if (result.status < 0)
 		printf("ended by signal %d\n%s", WTERMSIG(status), result.err);
 	free(words[0]);
@@ -119,7 +130,8 @@ void program_free(struct program_result *result)
 
 json_t *program_run_json(const char *arguments)
 {
-	char *all, *path = path_of("result.json");
+	const char *path = path_of("result.json");
+	char *all;
 	json_error_t error;
 	assert_true(asprintf(&all, "run %s --json %s", arguments, path) > 0);
 	struct program_result result = program_run(all, 300);
@@ -130,7 +142,6 @@ json_t *program_run_json(const char *arguments)
 	assert_non_null(root);
 	program_free(&result);
 	free(all);
-	free(path);
 	return root;
 }
 

@@ -30,13 +30,14 @@ static double number(const json_t *event, const char *key)
 static struct trace_file load(const char *path)
 {
 	json_error_t error;
-	struct trace_file trace = { .root = json_load_file(path, 0, &error) };
+	struct trace_file trace = {.root = json_load_file(path, 0, &error)};
 	if (!trace.root)
 		fail_msg("%s:%d: %s", path, error.line, error.text);
 	json_t *events = json_object_get(trace.root, "traceEvents"), *event;
 	size_t i;
 	trace.slice = calloc(json_array_size(events), sizeof(*trace.slice));
-	json_array_foreach(events, i, event) {
+	json_array_foreach(events, i, event)
+	{
 		char phase = text(event, "ph")[0];
 		if (phase == 'X') {
 			double from_us = number(event, "ts");
@@ -82,8 +83,9 @@ static void test_trace_slices_never_overlap_on_a_lane(void **state)
 	const char *path = program_file_of("lanes.trace", "");
 	char arguments[400];
 	snprintf(arguments, sizeof(arguments), "--set device.queues=2 --trace %s --job %s", path,
-		 program_file_of("lanes.fio", "[a]\nrw=randrw\nbssplit=512/30:4k/50:64k/20\niodepth=24\nnumjobs=2\n"
-					      "number_ios=800\nfsync=40\n"));
+		 program_file_of("lanes.fio",
+				 "[a]\nrw=randrw\nbssplit=512/30:4k/50:64k/20\niodepth=24\nnumjobs=2\n"
+				 "number_ios=800\nfsync=40\n"));
 	json_t *results = program_run_json(arguments);
 	struct trace_file trace = load(path);
 	qsort(trace.slice, trace.slices, sizeof(*trace.slice), by_lane_and_time);
@@ -123,7 +125,8 @@ static void test_trace_follows_each_request_without_gaps(void **state)
 	assert_int_equal(requests, (long)json_at(results, "sim/ios"));
 	assert_int_equal(trace.flows, trace.slices); /* every slice has one arrow in or out */
 	double mean_us = json_at(results, "jobs/0/read/lat_ns/mean") / 1000;
-	assert_true(total_us / (double)requests > mean_us * 0.9999 && total_us / (double)requests < mean_us * 1.0001);
+	assert_true(total_us / (double)requests > mean_us * 0.9999 &&
+		    total_us / (double)requests < mean_us * 1.0001);
 	json_decref(trace.root);
 	json_decref(results);
 	free(trace.slice);

@@ -22,17 +22,16 @@ static uint64_t length(const struct spans *spans, enum span span)
 static void test_spans_of_full_read_are_the_differences(void **state)
 {
 	(void)state;
-	const struct guest_stamps guest = { 1000, 1001, 1066, 1078 };
+	const struct guest_stamps guest = {1000, 1001, 1066, 1078};
 	struct stamps card = no_stamps();
-	const uint64_t at_ps[STAGE_COUNT] = { [STAGE_DOORBELL] = 1003,	  [STAGE_SERVICE] = 1006,
-					      [STAGE_HEAD] = 1010,	  [STAGE_RECORD] = 1015,
-					      [STAGE_FIRMWARE] = 1021,	  [STAGE_JOB] = 1028,
-					      [STAGE_MEDIA_START] = 1030, [STAGE_MEDIA_END] = 1036,
-					      [STAGE_JOB_DONE] = 1045,	  [STAGE_USED_PUSH] = 1055,
-					      [STAGE_USED] = 1056 };
+	const uint64_t at_ps[STAGE_COUNT] = {
+		[STAGE_DOORBELL] = 1003,    [STAGE_SERVICE] = 1006,   [STAGE_HEAD] = 1010,
+		[STAGE_RECORD] = 1015,      [STAGE_FIRMWARE] = 1021,  [STAGE_JOB] = 1028,
+		[STAGE_MEDIA_START] = 1030, [STAGE_MEDIA_END] = 1036, [STAGE_JOB_DONE] = 1045,
+		[STAGE_USED_PUSH] = 1055,   [STAGE_USED] = 1056};
 	memcpy(card.at_ps, at_ps, sizeof(at_ps));
 	struct spans spans = spans_of(&guest, &card, false);
-	const uint64_t expected[SPAN_COUNT] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 1, 10, 12 };
+	const uint64_t expected[SPAN_COUNT] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 1, 10, 12};
 	for (unsigned i = 0; i < SPAN_COUNT; i++)
 		assert_int_equal(length(&spans, (enum span)i), expected[i]);
 }
@@ -41,7 +40,7 @@ static void test_spans_of_full_read_are_the_differences(void **state)
 static void test_spans_of_write_put_data_before_medium(void **state)
 {
 	(void)state;
-	const struct guest_stamps guest = { 0, 0, 100, 100 };
+	const struct guest_stamps guest = {0, 0, 100, 100};
 	struct stamps card = no_stamps();
 	card.at_ps[STAGE_JOB] = 10;
 	card.at_ps[STAGE_MEDIA_START] = 30;
@@ -57,7 +56,7 @@ static void test_spans_of_write_put_data_before_medium(void **state)
 static void test_spans_without_own_doorbell_leave_it_out(void **state)
 {
 	(void)state;
-	const struct guest_stamps guest = { 100, 110, 200, 210 };
+	const struct guest_stamps guest = {100, 110, 200, 210};
 	struct stamps card = no_stamps();
 	card.at_ps[STAGE_DOORBELL] = 50; /* of an earlier request */
 	card.at_ps[STAGE_SERVICE] = 60;

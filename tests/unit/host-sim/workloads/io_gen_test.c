@@ -115,7 +115,8 @@ static void test_io_gen_randseed_overrides_the_run_seed(void **state)
 	struct run b = run_clone("rw=randread\nrandseed=5", M, 0, 2, device);
 	(void)state;
 	assert_int_equal(a.count, b.count);
-	assert_memory_equal(a.io, b.io, a.count * sizeof(*a.io));
+	for (unsigned i = 0; i < a.count; i++)
+		assert_int_equal(a.io[i].offset, b.io[i].offset);
 	free_run(&a);
 	free_run(&b);
 }
