@@ -14,7 +14,7 @@ static bool features_acceptable(const struct card *card, uint64_t features)
 	       (required & ~features) == 0;        /* V-043, V-044 */
 }
 
-/* What the driver reads as writeback; the card itself decides by it, too (write_through in blk.c). */
+/* What the driver reads as writeback; the card itself decides by it, too (write_flags in blk.c). */
 static void set_writeback(const struct card *card, bool write_back)
 {
 	if (!offered(card, F_BLK_CONFIG_WCE))

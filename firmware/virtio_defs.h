@@ -6,12 +6,9 @@
 #include <stdint.h>
 
 /* §2.1 device status */
-#define STATUS_ACKNOWLEDGE 0x01u
-#define STATUS_DRIVER      0x02u
 #define STATUS_DRIVER_OK   0x04u
 #define STATUS_FEATURES_OK 0x08u
 #define STATUS_NEEDS_RESET 0x40u
-#define STATUS_FAILED      0x80u
 
 /* §5.2.3 and §6 feature bits */
 #define F_BLK_SIZE_MAX      1

@@ -121,6 +121,8 @@ void cpu_dump(const struct cpu *cpu, FILE *out);
 /* What a program says of itself. Addresses of symbols are 0 if it has none. */
 struct cpu_program {
 	uint32_t entry, tohost, fromhost;
+	uint32_t code_bytes, data_bytes,
+		stack_bytes; /* as its linker script says (firmware_*_bytes), else 0 */
 };
 
 /* Loads an ELF32 RISC-V executable into `memory`, every loadable segment at its physical address. Returns -1 with a

@@ -187,7 +187,7 @@ static bool get_section(const struct elf *elf, uint32_t index, Elf32_Shdr *secti
 
 static bool name_is(const struct elf *elf, const Elf32_Shdr *strings, uint32_t name, const char *wanted)
 {
-	char text[16];
+	char text[24];
 	size_t bytes = strlen(wanted) + 1;
 	ASSERT(bytes <= sizeof(text));
 	return name < strings->sh_size && bytes <= strings->sh_size - name &&
@@ -250,6 +250,9 @@ static int load(struct elf *elf, struct cpu_program *out)
 		.entry = elf->header.e_entry,
 		.tohost = find_symbol(elf, "tohost"),
 		.fromhost = find_symbol(elf, "fromhost"),
+		.code_bytes = find_symbol(elf, "firmware_code_bytes"),
+		.data_bytes = find_symbol(elf, "firmware_data_bytes"),
+		.stack_bytes = find_symbol(elf, "firmware_stack_bytes"),
 	};
 	if (check_program(elf, &program) != 0)
 		return -1;

@@ -125,6 +125,7 @@ bool cpu_execute(struct cpu *c, uint32_t cycles)
 #define LABELS_BOTH(name)                           [HANDLER(OP_##name, 2)] = &&name##_2, LABELS_WIDE(name)
 #define LABELS_SLOW(name)                           [HANDLER(OP_##name, 2)] = &&slow, [HANDLER(OP_##name, 4)] = &&slow,
 #define INSN(name, match, mask, format, cost, kind) LABELS_##kind(name)
+	/* cppcheck-suppress internalAstError ; labels as values are unknown to it */
 	static const void *const handlers[] = {[HANDLER(OP_UNDECODED, 2)] = &&undecoded,
 					       INSNS(INSN) LABELS_SLOW(SPIN) LABELS_SLOW(ILLEGAL)};
 #undef INSN

@@ -327,6 +327,7 @@ struct media *media_create(const struct config *config, struct store *store, str
 	rng_seed(&media->error_rng, config->sim.seed, ERROR_STREAM);
 	media->channels = config->media.parallelism;
 	media->access = calloc(media->channels, sizeof(*media->access));
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): pointers are what it holds */
 	media->idle = calloc(media->channels, sizeof(*media->idle));
 	media->due = calloc(media->channels, sizeof(*media->due));
 	if (!media->access || !media->idle || !media->due) {

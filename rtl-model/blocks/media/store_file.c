@@ -66,11 +66,19 @@ static bool find_size(int fd, uint64_t *bytes, bool *block_device)
 	return true;
 }
 
-/* Asks for a hole behind the end of the file, which changes nothing. A block device has to be tried. */
+/* Asks for a hole behind the end of the file, which changes nothing but the file's time: that is put back, so that a run
+ * that only reads leaves no mark. A block device has to be tried. */
 static bool can_punch(int fd, uint64_t bytes, bool block_device)
 {
-	return block_device || fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)bytes,
-					 STORE_SECTOR_BYTES) == 0;
+	struct stat status;
+	if (block_device)
+		return true;
+	bool known = fstat(fd, &status) == 0;
+	bool punched = fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)bytes,
+				 STORE_SECTOR_BYTES) == 0;
+	/* Somebody else's file keeps its new time. */
+	(void)(known && futimens(fd, (const struct timespec[2]){status.st_atim, status.st_mtim}) == 0);
+	return punched;
 }
 
 static void open_failed(const char *path, bool read_only, char *error, size_t error_size)

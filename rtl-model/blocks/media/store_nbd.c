@@ -54,15 +54,15 @@ static int finish(struct store_nbd *nbd, int64_t cookie)
 			break;
 		int result = progress(nbd);
 		if (result == -ETIMEDOUT)
-			return lose(nbd, "the server does not answer");
+			return lose(nbd, "the server does not answer any more; look at its state");
 		if (result != 0)
-			return lose(nbd, "the connection was lost");
+			return lose(nbd, "the connection was lost; is the server still running?");
 	}
 	if (done > 0)
 		return 0;
 	int code = nbd_get_errno();
 	if (!nbd_aio_is_ready(nbd->handle))
-		return lose(nbd, "the connection was lost");
+		return lose(nbd, "the connection was lost; is the server still running?");
 	return code > 0 ? -code : -EIO;
 }
 

@@ -168,8 +168,6 @@ void mover_chunk_accessed(struct mover *mover, uint64_t now_ps, const struct med
 		chunk_end(mover, now_ps, chunk, JOB_RESULT_MEDIA_ERROR);
 	else if (mover->job[chunk->slot].op != JOB_READ)
 		chunk_end(mover, now_ps, chunk, JOB_RESULT_OK);
-	else if (mover->cancel)
-		chunk_end(mover, now_ps, chunk, JOB_RESULT_CANCELLED);
 	else
 		chunk_to_dma(mover, chunk);
 }

@@ -112,6 +112,12 @@ static void start_chunks(struct mover *mover, uint64_t now_ps)
 	}
 }
 
+/* Somebody waits though there is a buffer. */
+static bool buffer_is_wanted(const struct mover *mover)
+{
+	return mover->wait_buffer.first != NONE && mover->chunk_free != NONE;
+}
+
 /* ---- the block ---- */
 
 static void pools_init(struct mover *mover)
@@ -201,9 +207,10 @@ uint64_t mover_step(struct mover *mover, uint64_t now_ps)
 	}
 	while (job_fifo_ready(&mover->jobs, now_ps))
 		job_start(mover, now_ps, job_fifo_pop(&mover->jobs, now_ps));
-	mover_chunks_feed(mover, now_ps); /* chunks that fail here leave their buffers to waiting jobs */
-	start_chunks(mover, now_ps);
-	mover_chunks_feed(mover, now_ps);
+	do { /* a chunk that fails at once leaves its buffer to the next in line */
+		start_chunks(mover, now_ps);
+		mover_chunks_feed(mover, now_ps);
+	} while (buffer_is_wanted(mover));
 	return min_u64(
 		min_u64(media_done_fifo_next_ps(&mover->media_done), dma_done_fifo_next_ps(&mover->dma_done)),
 		job_fifo_next_ps(&mover->jobs));

@@ -29,8 +29,8 @@ struct mover_stats {
 	uint64_t jobs[JOB_GUEST_TO_LOCAL + 1];
 	uint64_t chunks, segments;
 	uint64_t failed, cancelled;
-	uint64_t
-		bad; /* refused: does not fit its slot, the slot has a job or one whose end was not taken from DONE */
+	/* Refused: does not fit its slot, or the slot has a job already, or one whose end was not taken from DONE. */
+	uint64_t bad;
 	uint64_t stall_no_buffer;
 };
 

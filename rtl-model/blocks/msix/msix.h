@@ -58,8 +58,8 @@ void msix_reset(struct msix *msix);
 /* Virtio reset: held back and pending events are dropped, the table stays (virtio 1.4 §2.4.2, RST-013). */
 void msix_drop_events(struct msix *msix);
 
-/* An interrupt is wanted on `vector` (< vector count). `moderated`: queue interrupts. */
-void msix_event(struct msix *msix, uint64_t now_ps, unsigned vector, bool moderated);
+/* An interrupt is wanted on vector `index` (< vector count). `moderated`: queue interrupts. */
+void msix_event(struct msix *msix, uint64_t now_ps, unsigned index, bool moderated);
 
 uint64_t msix_step(struct msix *msix, uint64_t now_ps);
 

@@ -81,7 +81,6 @@ struct mock_card {
 	/* SYS */
 	uint32_t event_enable;
 	bool ready, function_reset;
-	unsigned card_resets;
 	unsigned busy_reads; /* reads of ENGINES_BUSY that find them busy after the next reset */
 	unsigned busy_left;
 	/* VIRTIO */
@@ -115,7 +114,6 @@ struct mock_card {
 	uint32_t copy_local;
 	struct mock_copy copy[MOCK_COPIES_MAX];
 	unsigned copies, copies_taken; /* pending; done but not taken by the firmware */
-	unsigned copies_peak;
 	struct mock_fifo copies_done;
 	/* USED */
 	struct mock_fifo pushes; /* slot | status << 16 */

@@ -80,7 +80,6 @@ static bool sys_write(struct mock_card *mock, uint32_t offset, uint32_t value)
 	case CSR_SYS_READY: mock->ready = value & 1; return true;
 	case CSR_SYS_CARD_RESET:
 		if (value & 1) {
-			mock->card_resets++;
 			mock->busy_left = mock->busy_reads;
 			mock_engines_forget(mock);
 			mock_all_slots_free(mock);
@@ -372,7 +371,6 @@ static void start_copy(struct mock_card *mock, uint32_t value)
 	if (copy.local < SRAM_SCRATCH_OFFSET)
 		must_be_firmwares(mock, copy.local / SLOT_BYTES, "copy");
 	mock->copy[mock->copies++] = copy;
-	mock->copies_peak = max_u32(mock->copies_peak, mock->copies + mock->copies_taken);
 }
 
 static uint32_t pop_copy(struct mock_card *mock)
