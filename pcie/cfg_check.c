@@ -69,6 +69,7 @@ static int check_region(const struct cfg_space_config *config, const struct regi
 {
 	if (r->bar >= CFG_BAR_COUNT || config->bar[r->bar].size_bytes == 0)
 		return refuse(why, "%s: BAR%u is not implemented", r->name, r->bar);
+	ASSERT(r->alignment != 0);
 	if (r->offset % r->alignment != 0)
 		return refuse(why, "%s: offset 0x%x is not a multiple of %u", r->name, r->offset,
 			      r->alignment);

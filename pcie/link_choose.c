@@ -17,10 +17,10 @@ static bool pushes_ahead(const struct link_tlp *p, const struct link_tlp *t)
 	return p->ready_ps < t->ready_ps || (p->ready_ps == t->ready_ps && earlier);
 }
 
-static bool behind_posted(const struct link_dir *dir, const struct link_tlp *t)
+static inline bool behind_posted(const struct link_dir *dir, const struct link_tlp *t)
 {
 	const struct link_ring *posted = &dir->classes[TLP_POSTED].queue;
-	if (t->class_ == TLP_POSTED || t->relaxed)
+	if (t->class_ == TLP_POSTED || t->relaxed || link_ring_empty(posted))
 		return false;
 	/* Posted TLPs get ready in push order: if the first is not ahead of t, none is. With IDO only those
 	 * of the same ID count. */
@@ -35,10 +35,12 @@ static bool behind_posted(const struct link_dir *dir, const struct link_tlp *t)
 }
 
 /* When the sender has the credits for `t`, the first of its class: 0 if it has them. */
-static uint64_t credits_ps(const struct link_class *c, const struct link_tlp *t)
+static inline uint64_t credits_ps(const struct link_class *c, const struct link_tlp *t)
 {
 	uint32_t headers = c->headers, data = c->data;
 	uint64_t at_ps = 0;
+	if (t->headers <= headers && t->data <= data) /* mostly */
+		return 0;
 	for (uint64_t i = c->returns.head; t->headers > headers || t->data > data; i++) {
 		if (i == c->returns.tail)
 			return TIME_NEVER_PS;
@@ -50,13 +52,11 @@ static uint64_t credits_ps(const struct link_class *c, const struct link_tlp *t)
 	return at_ps;
 }
 
-/* When the first TLP of a class can start: TIME_NEVER_PS if its queue is empty, it has to wait for a posted TLP,
- * or the credits it needs are not on their way. */
-static uint64_t class_start_ps(const struct link_dir *dir, enum tlp_class class_)
+/* When the first TLP of a class can start: TIME_NEVER_PS if it has to wait for a posted TLP, or the credits it needs
+ * are not on their way. */
+static inline uint64_t class_start_ps(const struct link_dir *dir, enum tlp_class class_)
 {
 	const struct link_class *c = &dir->classes[class_];
-	if (link_ring_empty(&c->queue))
-		return TIME_NEVER_PS;
 	const struct link_tlp *t = first_of(c);
 	if (behind_posted(dir, t))
 		return TIME_NEVER_PS;
@@ -68,6 +68,8 @@ static void plan_tlp(struct link_dir *dir, struct link_plan *plan)
 {
 	const struct link_tlp *best = NULL;
 	for (unsigned i = 0; i < TLP_CLASS_COUNT; i++) {
+		if (link_ring_empty(&dir->classes[i].queue))
+			continue;
 		uint64_t start_ps = class_start_ps(dir, (enum tlp_class)i);
 		if (start_ps == TIME_NEVER_PS || start_ps > plan->start_ps)
 			continue;

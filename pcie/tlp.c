@@ -373,6 +373,8 @@ void tlp_get_span(const struct tlp *tlp, uint64_t *addr, uint32_t *bytes)
 	unsigned last_be = tlp->length_dw == 1 ? first_be : tlp->last_be;
 	*addr = tlp->addr;
 	*bytes = dw_bytes;
+	if ((first_be & last_be) == 0xf) /* whole DWs, as most */
+		return;
 	if (byte_enables_implied(tlp))
 		return;
 	if (first_be == 0 || last_be == 0) {

@@ -175,7 +175,7 @@ static const struct key keys[] = {
 
 	{"mover", "chunk_bytes", KEY_BYTES, AT(mover, chunk_bytes), "bytes", "16384", 512, 1048576, NULL,
 	 true, "piece in which data moves between medium and link", "model"},
-	{"mover", "buffers", KEY_UNSIGNED, AT(mover, buffers), "", "256", 1, 4096, NULL, false,
+	{"mover", "buffers", KEY_UNSIGNED, AT(mover, buffers), "", "256", 1, 1024, NULL, false,
 	 "chunks on the card at a time", "model"},
 	{"mover", "job_cycles", KEY_UNSIGNED, AT(mover, job_cycles), "cycles", "8", 1, 1000, NULL, false,
 	 "job pushed to its first access", "model: docs/timing.md"},

@@ -89,6 +89,10 @@ bool device_quiescent(struct device *device, const char **what);
 /* State of all blocks, for a person: after a deadlock, trap or watchdog. */
 void device_dump(struct device *device, FILE *out);
 
+/* Names the blocks' signals to the kernel's waves (kernel.h); device_sample brings them up to date. */
+void device_trace(struct device *device);
+void device_sample(void *device);
+
 /* Figures of all blocks, brought up to the present time. */
 struct device_stats {
 	const struct endpoint_stats *endpoint;

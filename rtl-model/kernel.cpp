@@ -4,7 +4,10 @@
 #include <systemc>
 
 #include <array>
+#include <cerrno>
+#include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <deque>
 #include <string>
 
@@ -96,7 +99,7 @@ struct scheduler : sc_module {
 		while (!stopping && waiting != 0) {
 			entry first = queue[waiting - 1];
 			if (first.at_ps > now_ps) {
-				if (first.at_ps >= limit_ps || first.at_ps > until_ps)
+				if (sample || first.at_ps >= limit_ps || first.at_ps > until_ps)
 					break;
 				now_ps = first.at_ps;
 			}
@@ -106,6 +109,8 @@ struct scheduler : sc_module {
 			wake(first.process, first.process->step(first.process->ctx, now_ps));
 		}
 		running = false;
+		if (sample)
+			sample(sample_ctx);
 		arm();
 	}
 
@@ -164,6 +169,8 @@ struct scheduler : sc_module {
 
 	uint64_t now() const
 	{
+		if (running) // and so never behind SystemC
+			return now_ps;
 		uint64_t systemc_ps = systemc_now_ps();
 		return now_ps > systemc_ps ? now_ps : systemc_ps;
 	}
@@ -178,16 +185,24 @@ struct scheduler : sc_module {
 	uint64_t until_ps = TIME_NEVER_PS; // end of the present kernel_run
 	uint64_t events = 0;
 	bool running = false, stopping = false;
+	kernel_sample_fn *sample = nullptr; // waves are written
+	void *sample_ctx = nullptr;
+	sc_trace_file *wave = nullptr;
+	std::string wave_path; // as SystemC has it, which puts .vcd behind what it is given
 };
 
 // SystemC's kernel is one per process, and so is this part of it. Made on first use, because SystemC is not ready before main.
 scheduler *only_scheduler;
 
-scheduler &the_scheduler()
+[[gnu::noinline]] scheduler &make_scheduler()
 {
-	if (!only_scheduler)
-		only_scheduler = new scheduler("kernel");
+	only_scheduler = new scheduler("kernel");
 	return *only_scheduler;
+}
+
+inline scheduler &the_scheduler()
+{
+	return only_scheduler ? *only_scheduler : make_scheduler();
 }
 
 } // namespace
@@ -288,4 +303,57 @@ void kernel_event_wait_until(struct kernel_event *event, uint64_t until_ps)
 	the_scheduler().events++;
 	if (until_ps > now_ps)
 		wait(time_of(until_ps - now_ps), event->event);
+}
+
+// SystemC names the file itself: what it is given and ".vcd".
+static std::string without_suffix(const std::string &path)
+{
+	const std::string suffix = ".vcd";
+	if (path.size() > suffix.size() &&
+	    path.compare(path.size() - suffix.size(), suffix.size(), suffix) == 0)
+		return path.substr(0, path.size() - suffix.size());
+	return path;
+}
+
+int kernel_wave_open(const char *path, kernel_sample_fn *sample, void *ctx, char *error, size_t error_size)
+{
+	scheduler &s = the_scheduler();
+	std::string base = without_suffix(path);
+	s.wave_path = base + ".vcd";
+	std::FILE *probe = std::fopen(s.wave_path.c_str(), "w"); // SystemC would throw
+	if (!probe) {
+		std::snprintf(error, error_size, "--wave %s: cannot write: %s", s.wave_path.c_str(),
+			      std::strerror(errno));
+		return -1;
+	}
+	std::fclose(probe);
+	s.wave = sc_create_vcd_trace_file(base.c_str());
+	s.wave->set_time_unit(1, SC_PS);
+	s.sample = sample;
+	s.sample_ctx = ctx;
+	return 0;
+}
+
+void kernel_wave_signal(const char *name, const uint64_t *value, unsigned bits)
+{
+	// SystemC knows two 64-bit types and overloads sc_trace on both.
+	const sc_dt::uint64 &signal = *reinterpret_cast<const sc_dt::uint64 *>(value);
+	sc_trace(the_scheduler().wave, signal, name, static_cast<int>(bits));
+}
+
+int kernel_wave_close(char *error, size_t error_size)
+{
+	scheduler &s = the_scheduler();
+	sc_close_vcd_trace_file(s.wave);
+	s.wave = nullptr;
+	s.sample = nullptr;
+	// SystemC does not tell whether its writes succeeded; a file without its last line did not.
+	std::FILE *file = std::fopen(s.wave_path.c_str(), "r");
+	bool bad = !file || std::fseek(file, 0, SEEK_END) != 0 || std::ftell(file) == 0;
+	if (file)
+		std::fclose(file);
+	if (bad)
+		std::snprintf(error, error_size, "--wave %s: could not be written; is the disk full?",
+			      s.wave_path.c_str());
+	return bad ? -1 : 0;
 }

@@ -443,6 +443,71 @@ static void test_link_dllps_are_counted_per_interval(void **state)
 	}
 }
 
+/* The sender of §2.6.1.2 with its counters: 8 bits for headers, 12 for data, the receiver telling running sums. */
+struct counters {
+	unsigned bits;
+	uint32_t limit, consumed;
+};
+
+static bool gate_opens(const struct counters *c, uint32_t needed)
+{
+	uint32_t mask = (1u << c->bits) - 1;
+	return ((c->limit - (c->consumed + needed)) & mask) <= 1u << (c->bits - 1);
+}
+
+/* Long enough for both counters to wrap many times: each TLP starts when that sender would start it. */
+static void test_link_gate_decides_as_modular_counters_do(void **state)
+{
+	enum { TLPS = 20000 };
+	static const struct {
+		uint32_t headers, data;
+	} advertised[] = {{1, 16}, {2, 2047}, {127, 16}, {127, 2047}, {64, 100}, {100, 17}, {127, 128}};
+	(void)state;
+	struct rng rng;
+	rng_seed(&rng, test_seed(9), 0);
+	struct link_config config = plain_config(3, 8);
+	config.drain_ps = 3000;
+	config.fc_latency_ps = 40000;
+	uint64_t *arrive_ps = calloc(TLPS, sizeof(*arrive_ps));
+	uint32_t *units = calloc(TLPS, sizeof(*units));
+	assert_true(arrive_ps != NULL && units != NULL);
+	for (unsigned i = 0; i < ARRAY_SIZE(advertised); i++) {
+		const struct link_credits credits = {{advertised[i].headers, 0, 0},
+						     {advertised[i].data, 0, 0}};
+		struct counters headers = {8, advertised[i].headers, 0}, data = {12, advertised[i].data, 0};
+		struct pair p = make_pair(&config, &credits, NULL);
+		for (unsigned k = 0; k < TLPS; k++) {
+			units[k] = 1 + (uint32_t)rng_below(&rng, 16);
+			struct wire write = make_tlp(TLP_MWR, 16 * units[k], 0, 0);
+			push(p.a, 0, &write);
+		}
+		for (unsigned k = 0; k < TLPS; k++)
+			arrive_ps[k] = pop_arrival(p.a, PS_PER_S);
+		uint64_t lanes_free_ps = 0, reverse_free_ps = 0;
+		unsigned updates = 0;
+		for (unsigned k = 0; k < TLPS; k++) {
+			uint64_t start_ps = lanes_free_ps, tlp_ps = lanes_ps(3, 8, 12 + 16 * units[k] + 8);
+			while (!gate_opens(&headers, 1) || !gate_opens(&data, units[k])) {
+				assert_true(updates < k); /* or it would wait for ever */
+				uint64_t due_ps = arrive_ps[updates] + 3000 + 40000;
+				reverse_free_ps = max_u64(due_ps, reverse_free_ps) + lanes_ps(3, 8, 8);
+				start_ps = max_u64(start_ps, reverse_free_ps + 70000);
+				headers.limit++;
+				data.limit += units[updates++];
+			}
+			headers.consumed++;
+			data.consumed += units[k];
+			/* Both sides round up to picoseconds, here once for each DLLP and TLP. */
+			assert_in_range(arrive_ps[k], start_ps + tlp_ps + 70000 - 300,
+					start_ps + tlp_ps + 70000 + 300);
+			lanes_free_ps = arrive_ps[k] - 70000;
+		}
+		free_pair(p);
+	}
+	free(arrive_ps);
+	free(units);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -454,6 +519,7 @@ int main(void)
 		REQ_TEST(test_link_tlp_takes_the_credits_of_its_type, "FC-001 FC-002 FC-003 FC-004"),
 		REQ_TEST(test_link_digest_is_part_of_the_header_credit, "FC-002"),
 		REQ_TEST(test_link_zero_advertised_is_infinite, "FC-006"),
+		REQ_TEST(test_link_gate_decides_as_modular_counters_do, "FC-009 FC-010 FC-004"),
 		cmocka_unit_test(test_link_credit_comes_back_after_the_whole_loop),
 		cmocka_unit_test(test_link_updatefc_waits_for_a_tlp_on_the_reverse_lanes),
 		REQ_TEST(test_link_buffers_are_freed_whether_or_not_the_receiver_looks, "FC-016"),

@@ -76,6 +76,32 @@ static void test_link_headers_and_framing_are_charged(void **state)
 	}
 }
 
+/* What a TLP and a DLLP are made of on the wire besides themselves: PCIe 6.0 §3.6.1, §3.5.1; framing by §4.2.1, §4.2.2. */
+static void test_link_sequence_number_lcrc_and_crc_are_on_the_wire(void **state)
+{
+	enum { SEQUENCE = 2, LCRC = 4, STP = 1, END = 1, STP_TOKEN = 4 /* the sequence number is in it */ };
+	enum { DLLP = 4, CRC = 2, SDP = 1, SDP_TOKEN = 2 };
+	(void)state;
+	for (unsigned generation = 1; generation <= 5; generation++) {
+		unsigned tlp = generation < 3 ? STP + SEQUENCE + LCRC + END : STP_TOKEN + LCRC;
+		unsigned dllp = generation < 3 ? SDP + DLLP + CRC + END : SDP_TOKEN + DLLP + CRC;
+		struct link_config config = plain_config(generation, 4);
+		config.ack_interval = 1;
+		struct pair p = make_pair(&config, &infinite_credits, NULL);
+		struct wire write = make_tlp(TLP_MWR, 64, 0, 0), read = make_tlp(TLP_MRD, 0, 0, 0);
+		push(p.a, 0, &write);
+		/* Behind the Ack, which is sent as soon as the write is there. */
+		uint64_t ack_ps = lanes_ps(generation, 4, write.size + tlp) + 70000;
+		push(p.b, ack_ps, &read);
+		assert_int_equal(pop_arrival(p.a, PS_PER_S), ack_ps);
+		assert_int_equal(pop_arrival(p.b, PS_PER_S),
+				 ack_ps + lanes_ps(generation, 4, dllp + read.size + tlp) + 70000);
+		assert_int_equal(link_stats(p.a, PS_PER_S)->wire_bytes, write.size + tlp);
+		assert_int_equal(link_stats(p.b, PS_PER_S)->dllp_bytes, dllp);
+		free_pair(p);
+	}
+}
+
 static void test_link_long_stream_does_not_drift(void **state)
 {
 	(void)state;
@@ -426,6 +452,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		REQ_TEST(test_link_tlp_takes_hand_computed_time, "PERF-001 PERF-002"),
 		REQ_TEST(test_link_headers_and_framing_are_charged, "PERF-001 PERF-003"),
+		REQ_TEST(test_link_sequence_number_lcrc_and_crc_are_on_the_wire, "DLL-001 PERF-001"),
 		cmocka_unit_test(test_link_long_stream_does_not_drift),
 		REQ_TEST(test_link_rate_takes_off_coding_and_skip_sets, "PERF-002"),
 		cmocka_unit_test(test_link_idle_lanes_start_when_ready),
