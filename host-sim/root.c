@@ -31,6 +31,12 @@ struct allowed {
 	unsigned access;
 };
 
+/* A read of the card whose data comes later. */
+struct asked {
+	bool waits;
+	struct tlp req;
+};
+
 struct root {
 	const struct config *config;
 	struct memory *memory;
@@ -44,6 +50,7 @@ struct root {
 	struct allowed *allowed; /* by address */
 	size_t allowed_count, allowed_room, allowed_last;
 	uint64_t card_tag_busy_ps[CARD_TAGS]; /* until when a tag of the card is outstanding */
+	struct asked asked[CARD_TAGS];        /* by tag */
 	bool master_off; /* the host has read that Bus Master Enable is clear, and has not set it since */
 	root_tap_fn *tap;
 	void *tap_ctx;
@@ -145,21 +152,41 @@ void root_allow(struct root *root, uint64_t addr, uint64_t bytes, unsigned acces
 	root->allowed_last = 0;
 }
 
-static bool in_allowed(const struct allowed *allowed, uint64_t addr, uint32_t bytes, unsigned access)
+static bool holds(const struct allowed *allowed, uint64_t addr, uint32_t bytes)
 {
 	return addr >= allowed->addr && bytes <= allowed->bytes &&
-	       addr - allowed->addr <= allowed->bytes - bytes && (allowed->access & access);
+	       addr - allowed->addr <= allowed->bytes - bytes;
 }
 
-static bool is_allowed(struct root *root, uint64_t addr, uint32_t bytes, unsigned access)
+/* What the card may do to this span: nothing if no piece holds all of it. */
+static unsigned allowed_access(struct root *root, uint64_t addr, uint32_t bytes)
 {
-	if (root->allowed_count == 0 || in_allowed(&root->allowed[root->allowed_last], addr, bytes, access))
-		return true;
-	size_t above = allowed_above(root, addr);
-	if (above == 0 || !in_allowed(&root->allowed[above - 1], addr, bytes, access))
-		return false;
-	root->allowed_last = above - 1;
-	return true;
+	if (root->allowed_count == 0)
+		return ROOT_READ | ROOT_WRITE;
+	if (!holds(&root->allowed[root->allowed_last], addr, bytes)) {
+		size_t above = allowed_above(root, addr);
+		if (above == 0 || !holds(&root->allowed[above - 1], addr, bytes))
+			return 0;
+		root->allowed_last = above - 1;
+	}
+	return root->allowed[root->allowed_last].access;
+}
+
+static void check_access(struct root *root, const struct tlp *tlp)
+{
+	bool write = tlp->type == TLP_MWR;
+	uint64_t addr;
+	uint32_t span;
+	tlp_get_span(tlp, &addr, &span);
+	if (span == 0)
+		return;
+	unsigned access = allowed_access(root, addr, span);
+	if (!(access & (write ? ROOT_WRITE : ROOT_READ)))
+		violation(root, tlp,
+			  write ? "write to memory the driver has not offered for it"
+				: "read of memory the driver has not offered for it");
+	if (write && (access & ROOT_ORDERED) && (tlp->attr & TLP_ATTR_RELAXED))
+		violation(root, tlp, "relaxed ordering in a ring");
 }
 
 static void check_request(struct root *root, uint64_t arrive_ps, const struct tlp *tlp)
@@ -183,13 +210,7 @@ static void check_request(struct root *root, uint64_t arrive_ps, const struct tl
 			violation(root, tlp, "not a valid interrupt message");
 		return;
 	}
-	uint64_t addr;
-	uint32_t span;
-	tlp_get_span(tlp, &addr, &span);
-	if (span != 0 && !is_allowed(root, addr, span, write ? ROOT_WRITE : ROOT_READ))
-		violation(root, tlp,
-			  write ? "write to memory the driver has not offered for it"
-				: "read of memory the driver has not offered for it");
+	check_access(root, tlp);
 	if (!write && arrive_ps < root->card_tag_busy_ps[tlp->tag])
 		violation(root, tlp, "tag is already in use");
 }
@@ -273,6 +294,50 @@ static void send_data(struct root *root, uint64_t ready_ps, const struct tlp *re
 		send(root, ready_ps, &cpl);
 }
 
+/* Reads of nowhere are answered UR, writes are dropped: an error of card or driver that somebody should see (RC-007). */
+static void no_memory(struct root *root, const struct tlp *tlp)
+{
+	root->stats.unsupported++;
+	say(root, "%s at %#" PRIx64 ", %u DW: no memory there", tlp_type_name(tlp->type), tlp->addr,
+	    tlp->length_dw);
+}
+
+/* Data of a region, in place or in `copy`, from the request's first DW on; *data stays NULL if there is none. True if it
+ * comes later. */
+static bool read_region(struct root *root, const struct tlp *req, uint8_t *copy, const uint8_t **data)
+{
+	uint32_t bytes = req->length_dw * 4u;
+	const struct memory_region *region = memory_find(root->memory, req->addr, bytes);
+	if (!region || !(region->access & MEMORY_READ))
+		return false;
+	if (region->data) {
+		*data = region->data + (req->addr - region->base);
+		return false;
+	}
+	if (!region->ops->ask) {
+		if (region->ops->read(region->ctx, req->addr, bytes, copy))
+			*data = copy;
+		return false;
+	}
+	root->asked[req->tag] = (struct asked){.waits = true, .req = *req};
+	root->asked[req->tag].waits = region->ops->ask(region->ctx, req->addr, bytes, req->tag);
+	return root->asked[req->tag].waits;
+}
+
+void root_read_done(struct root *root, unsigned token, const uint8_t *data)
+{
+	struct asked *asked = &root->asked[token % CARD_TAGS];
+	if (!asked->waits)
+		return; /* the link has been reset */
+	asked->waits = false;
+	if (data) {
+		send_data(root, kernel_now_ps(), &asked->req, data, ROOT_FAULT_NONE);
+	} else {
+		no_memory(root, &asked->req);
+		send_status(root, kernel_now_ps(), &asked->req, TLP_UR);
+	}
+}
+
 static void answer_read(struct root *root, uint64_t arrive_ps, const struct tlp *req)
 {
 	uint64_t addr, delay_ps = 0;
@@ -280,15 +345,18 @@ static void answer_read(struct root *root, uint64_t arrive_ps, const struct tlp 
 	tlp_get_span(req, &addr, &bytes);
 	root->stats.reads++;
 	root->stats.read_bytes += bytes;
-	const uint8_t *data = memory_at(root->memory, req->addr, req->length_dw * 4u);
 	uint64_t ready_ps = arrive_ps + memory_latency_ps(root);
 	enum root_fault_kind fault =
 		root->faults ? take_fault(root, addr, bytes, &delay_ps) : ROOT_FAULT_NONE;
 	ready_ps += delay_ps;
 	root->card_tag_busy_ps[req->tag] = fault == ROOT_FAULT_DROP ? arrive_ps : ready_ps;
+	uint8_t copy[TLP_PAYLOAD_BYTES_MAX];
+	const uint8_t *data = memory_at(root->memory, req->addr, req->length_dw * 4u);
+	if (!data && fault == ROOT_FAULT_NONE && read_region(root, req, copy, &data))
+		return;
 	if (!data) {
-		root->stats.unsupported++;
-		fault = ROOT_FAULT_UR; /* RC-007 */
+		no_memory(root, req);
+		fault = ROOT_FAULT_UR;
 	}
 	switch (fault) {
 	case ROOT_FAULT_DROP: break;
@@ -301,13 +369,30 @@ static void answer_read(struct root *root, uint64_t arrive_ps, const struct tlp 
 	}
 }
 
-/* ---- writes and messages by the card ---- */
+/* ---- writes by the card ---- */
 
 static void interrupt(struct root *root, uint64_t arrive_ps, const struct tlp *tlp)
 {
 	root->stats.interrupts++;
 	root->ports.interrupt(root->ports.ctx, arrive_ps, (unsigned)(tlp->addr - ROOT_MSI_BASE) >> 12,
 			      load_le32(tlp->payload));
+}
+
+/* Where a write goes in plain memory; NULL if it does not, or was carried out by the region's owner. */
+static uint8_t *writable(struct root *root, const struct tlp *tlp, uint64_t addr, uint32_t bytes)
+{
+	uint8_t *data = memory_at(root->memory, addr, bytes);
+	if (data)
+		return data;
+	const struct memory_region *region = memory_find(root->memory, addr, bytes);
+	if (region && (region->access & MEMORY_WRITE)) {
+		if (region->data)
+			return region->data + (addr - region->base);
+		if (region->ops->write(region->ctx, addr, bytes, tlp->payload + (addr & 3)))
+			return NULL;
+	}
+	no_memory(root, tlp);
+	return NULL;
 }
 
 static void write_memory(struct root *root, const struct tlp *tlp)
@@ -317,11 +402,9 @@ static void write_memory(struct root *root, const struct tlp *tlp)
 	tlp_get_span(tlp, &addr, &bytes);
 	root->stats.writes++;
 	root->stats.write_bytes += bytes;
-	uint8_t *data = memory_at(root->memory, addr, bytes);
-	if (!data) {
-		root->stats.unsupported++; /* dropped, RC-007 */
+	uint8_t *data = writable(root, tlp, addr, bytes);
+	if (!data)
 		return;
-	}
 	/* Spans with gaps in their byte enables are at most two DW long (TLP-008). */
 	if (bytes == 2 && (addr & 1) == 0) /* ring indices are written in one piece */
 		*(volatile uint16_t *)(void *)data = load_le16(tlp->payload + (addr & 3));
@@ -335,6 +418,8 @@ static void write_memory(struct root *root, const struct tlp *tlp)
 				data[i] = tlp->payload[lane];
 		}
 }
+
+/* ---- messages by the card ---- */
 
 static void message(struct root *root, uint64_t arrive_ps, const struct tlp *tlp)
 {
@@ -535,7 +620,16 @@ void root_config_write(struct root *root, unsigned reg, unsigned bytes, uint32_t
 	config_request(root, &request, &answer, ignored);
 }
 
-void root_mmio_write(struct root *root, uint64_t addr, unsigned bytes, uint64_t value)
+/* The largest naturally aligned piece at the start of a CPU's access: all of it, as a rule (RC-005). */
+static unsigned aligned_bytes(uint64_t addr, unsigned bytes)
+{
+	unsigned piece = 8;
+	while (piece > bytes || addr % piece != 0)
+		piece /= 2;
+	return piece;
+}
+
+static void write_piece(struct root *root, uint64_t addr, unsigned bytes, uint64_t value)
 {
 	uint8_t data[12] = {0};
 	struct tlp tlp = {.type = TLP_MWR, .requester_id = ROOT_ID, .payload = data};
@@ -545,7 +639,15 @@ void root_mmio_write(struct root *root, uint64_t addr, unsigned bytes, uint64_t 
 	send(root, kernel_now_ps(), &tlp);
 }
 
-uint64_t root_mmio_read(struct root *root, uint64_t addr, unsigned bytes)
+void root_mmio_write(struct root *root, uint64_t addr, unsigned bytes, uint64_t value)
+{
+	for (unsigned done = 0, piece; done != bytes; done += piece) {
+		piece = aligned_bytes(addr + done, bytes - done);
+		write_piece(root, addr + done, piece, value >> 8 * done);
+	}
+}
+
+static uint64_t read_piece(struct root *root, uint64_t addr, unsigned bytes)
 {
 	uint8_t data[TLP_PAYLOAD_BYTES_MAX] = {0};
 	struct tlp answer;
@@ -558,12 +660,23 @@ uint64_t root_mmio_read(struct root *root, uint64_t addr, unsigned bytes)
 	return load_le64(data + (addr & 3)) & mask;
 }
 
+uint64_t root_mmio_read(struct root *root, uint64_t addr, unsigned bytes)
+{
+	uint64_t value = 0;
+	for (unsigned done = 0, piece; done != bytes; done += piece) {
+		piece = aligned_bytes(addr + done, bytes - done);
+		value |= read_piece(root, addr + done, piece) << 8 * done;
+	}
+	return value;
+}
+
 void root_hot_reset(struct root *root)
 {
 	root_sync(root);
 	device_link_reset(root->device);
 	root->ports.intx(root->ports.ctx, kernel_now_ps(), false);
 	memset(root->card_tag_busy_ps, 0, sizeof(root->card_tag_busy_ps));
+	memset(root->asked, 0, sizeof(root->asked));
 	for (unsigned i = 0; i < TAGS; i++) {
 		struct pending *pending = &root->pending[i];
 		if (!pending->active || pending->done)

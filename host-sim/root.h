@@ -18,7 +18,8 @@
 #define ROOT_MSI_BYTES UINT64_C(0x100000)
 #define ROOT_BUS       1u /* bus number behind the root port; the card is device 0, function 0 on it */
 
-enum root_access { ROOT_READ = 1, ROOT_WRITE = 2 };
+/* ORDERED: writes must not have Relaxed Ordering set. */
+enum root_access { ROOT_READ = 1, ROOT_WRITE = 2, ROOT_ORDERED = 4 };
 
 /* What the host does to a read of the card, for tests (RC-012). */
 enum root_fault_kind {
@@ -74,16 +75,16 @@ void root_connect(struct root *root, struct device *device);
 void root_free(struct root *root);
 
 /* What device_create is given as struct device_host. */
-void root_receive(void *root, uint64_t arrive_ps, const uint8_t *wire, size_t size);
-bool root_urgent(void *root, const uint8_t *wire, size_t size);
+void root_receive(void *ctx, uint64_t arrive_ps, const uint8_t *wire, size_t size);
+bool root_urgent(void *ctx, const uint8_t *wire, size_t size);
 
 /* Configuration access of 1, 2 or 4 bytes inside one DW of the card. Blocks until completed. A read that fails gives
  * all ones; a request answered CRS is repeated for up to a second (RC-003). */
 uint32_t root_config_read(struct root *root, unsigned reg, unsigned bytes);
 void root_config_write(struct root *root, unsigned reg, unsigned bytes, uint32_t value);
 
-/* Memory-mapped access of 1, 2, 4 or 8 bytes, naturally aligned. The write is posted and does not block; the read blocks
- * and gives all ones if it fails or times out (RC-005, RC-009). */
+/* Memory-mapped access of 1, 2, 4 or 8 bytes: one TLP, or several if it is not naturally aligned, as CPUs split it. The
+ * write is posted and does not block; the read blocks and gives all ones if it fails or times out (RC-005, RC-009). */
 void root_mmio_write(struct root *root, uint64_t addr, unsigned bytes, uint64_t value);
 uint64_t root_mmio_read(struct root *root, uint64_t addr, unsigned bytes);
 
@@ -94,10 +95,13 @@ void root_send_raw(struct root *root, const uint8_t *wire, size_t size);
  * if any, is copied to `data` (4096 bytes). */
 bool root_request(struct root *root, struct tlp *request, struct tlp *completion, uint8_t *data);
 
+/* The data of a read that a region has been asked for (memory_ops.ask); NULL: there is none. */
+void root_read_done(struct root *root, unsigned token, const uint8_t *data);
+
 /* Brings guest memory up to the present: everything the card wrote that has arrived by now. */
 void root_sync(struct root *root);
 
-/* Tells the checker what the card may do to a piece of guest memory (ROOT_READ | ROOT_WRITE; 0 takes it back). Pieces do
+/* Tells the checker what the card may do to a piece of guest memory (bits of root_access; 0 takes it back). Pieces do
  * not overlap; the same piece again replaces what was said of it. Without any such call memory is not checked. */
 void root_allow(struct root *root, uint64_t addr, uint64_t bytes, unsigned access);
 

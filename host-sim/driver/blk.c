@@ -290,6 +290,11 @@ void blk_kick(const struct blk_device *blk, const struct blk_queue *queue)
 		ops->mmio_write(ops->ctx, queue->doorbell, 2, queue->index);
 }
 
+static uint32_t bytes_from_device(const struct blk_request *request)
+{
+	return request->type == VIRTIO_BLK_T_OUT ? 0 : request->data_bytes;
+}
+
 struct blk_request *blk_take(struct blk_queue *queue)
 {
 	uint16_t head;
@@ -299,6 +304,11 @@ struct blk_request *blk_take(struct blk_queue *queue)
 		return NULL;
 	request->status = queue->status[request->memory];
 	request->used_bytes = len;
+	/* What lies beyond `len` cannot be relied on (G-047): a success whose data or status byte does is none. */
+	if (request->status == VIRTIO_BLK_S_OK && len < bytes_from_device(request) + 1) {
+		request->status = VIRTIO_BLK_S_IOERR;
+		queue->bad_used++;
+	}
 	queue->free_memory[queue->free_memories++] = request->memory;
 	return request;
 }

@@ -84,7 +84,8 @@ MUST_USE int blk_submit(struct blk_device *blk, struct blk_queue *queue, struct 
 bool blk_publish(struct blk_queue *queue);
 void blk_kick(const struct blk_device *blk, const struct blk_queue *queue);
 
-/* Next completed request, NULL if there is none. */
+/* Next completed request, NULL if there is none. Its status is an error, too, if the device says that it has written less
+ * than a success needs. */
 struct blk_request *blk_take(struct blk_queue *queue);
 
 /* The card has changed its configuration: reads the capacity again. False if it needs a reset. */

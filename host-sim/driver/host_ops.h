@@ -5,8 +5,15 @@
 
 #include "pcie/base.h"
 
-/* What the device may do to DMA memory. */
-enum dma_direction { DMA_TO_DEVICE = 1, DMA_FROM_DEVICE = 2, DMA_BOTH = 3 };
+/* What the device may do to DMA memory. IN_ORDER: a ring, whose parts the driver relies on to appear in the order in which
+ * they were written, so that relaxed ordering is forbidden there (PCIe ORD-002). */
+enum dma_direction {
+	DMA_TO_DEVICE = 1,
+	DMA_FROM_DEVICE = 2,
+	DMA_BOTH = 3,
+	DMA_IN_ORDER = 4,
+	DMA_RING_FROM_DEVICE = DMA_FROM_DEVICE | DMA_IN_ORDER
+};
 
 struct host_ops {
 	void *ctx;

@@ -15,7 +15,6 @@
 #define WINDOW_32_END  UINT64_C(0xfe800000)
 #define WINDOW_64_BASE UINT64_C(0x200000000000)
 
-#define MAX_CAPABILITIES 48 /* as many as fit 192 bytes: more means a loop */
 #define MSIX_ENTRY_BYTES 16u
 #define FLR_WAIT_NS      100000000u /* PCIe 6.0 §6.6.2: 100 ms */
 
@@ -34,7 +33,7 @@ unsigned pci_find_capability(const struct pci_device *pci, unsigned id, unsigned
 	if (!(read(pci, PCI_STATUS, 2) & PCI_STATUS_CAP_LIST))
 		return 0;
 	unsigned at = read(pci, from ? from + PCI_CAP_LIST_NEXT : PCI_CAPABILITY_LIST, 1) & ~3u;
-	for (int i = 0; at != 0 && i < MAX_CAPABILITIES; i++) {
+	for (unsigned i = 0; at >= PCI_STD_HEADER_SIZEOF && i < PCI_CAPABILITIES_MAX; i++) {
 		if (read(pci, at + PCI_CAP_LIST_ID, 1) == id)
 			return at;
 		at = read(pci, at + PCI_CAP_LIST_NEXT, 1) & ~3u;
@@ -64,6 +63,8 @@ static unsigned size_bar(struct pci_device *pci, unsigned index)
 		bar->bytes = (uint32_t)~mask + UINT64_C(1);
 		return 1;
 	}
+	if (index + 1 == PCI_BARS)
+		return 1; /* without a second half: of no use */
 	write(pci, reg + 4, 4, UINT32_MAX);
 	mask = (mask & UINT32_MAX) | (uint64_t)read(pci, reg + 4, 4) << 32;
 	bar->bytes = ~mask + 1;
@@ -131,10 +132,13 @@ static void find_msix(struct pci_device *pci)
 		return;
 	uint32_t table = read(pci, pci->msix + PCI_MSIX_TABLE, 4);
 	unsigned bar = table & PCI_MSIX_TABLE_BIR;
-	if (bar >= PCI_BARS || pci->bar[bar].bytes == 0)
+	uint32_t offset = table & PCI_MSIX_TABLE_OFFSET;
+	unsigned vectors = (read(pci, pci->msix + PCI_MSIX_FLAGS, 2) & PCI_MSIX_FLAGS_QSIZE) + 1;
+	if (bar >= PCI_BARS || pci->bar[bar].is_io ||
+	    offset + (uint64_t)vectors * MSIX_ENTRY_BYTES > pci->bar[bar].bytes)
 		return;
-	pci->msix_vectors = (read(pci, pci->msix + PCI_MSIX_FLAGS, 2) & PCI_MSIX_FLAGS_QSIZE) + 1;
-	pci->msix_table = pci->bar[bar].addr + (table & PCI_MSIX_TABLE_OFFSET);
+	pci->msix_vectors = vectors;
+	pci->msix_table = pci->bar[bar].addr + offset;
 }
 
 void pci_set_command(const struct pci_device *pci, uint16_t set, uint16_t clear)
@@ -153,6 +157,10 @@ int pci_probe(struct pci_device *pci, const struct host_ops *ops, const struct p
 	    (pci->device_id != DEVICE_MODERN_BLOCK && pci->device_id != DEVICE_TRANSITIONAL_BLOCK)) {
 		snprintf(error, error_size, "no virtio block device behind the root port, found %04x:%04x",
 			 pci->vendor_id, pci->device_id);
+		return -1;
+	}
+	if ((read(pci, PCI_HEADER_TYPE, 1) & PCI_HEADER_TYPE_MASK) != PCI_HEADER_TYPE_NORMAL) {
+		snprintf(error, error_size, "the device has the configuration header of a bridge");
 		return -1;
 	}
 	pci->revision_id = (uint8_t)read(pci, PCI_REVISION_ID, 1);

@@ -34,7 +34,11 @@ struct pci_settings {
 MUST_USE int pci_probe(struct pci_device *pci, const struct host_ops *ops,
 		       const struct pci_settings *settings, char *error, size_t error_size);
 
-/* Offset of the first capability with this ID after `from` (0 = from the start), 0 if there is none. */
+/* As many capabilities as fit behind the header: a list that is longer is a loop. */
+#define PCI_CAPABILITIES_MAX 48u
+
+/* Offset of the first capability with this ID after `from` (0 = from the start), 0 if there is none. In a list that is a
+ * loop there is always one more: callers that go through all of them stop after PCI_CAPABILITIES_MAX. */
 unsigned pci_find_capability(const struct pci_device *pci, unsigned id, unsigned from);
 
 /* Points an MSI-X table entry at a message and unmasks it. */

@@ -18,7 +18,8 @@ static struct virtio_window window_of(const struct pci_device *pci, unsigned at)
 	unsigned bar = config(pci, at + VIRTIO_PCI_CAP_BAR, 1);
 	uint32_t offset = config(pci, at + VIRTIO_PCI_CAP_OFFSET, 4);
 	uint32_t bytes = config(pci, at + VIRTIO_PCI_CAP_LENGTH, 4);
-	if (bar >= PCI_BARS || offset > pci->bar[bar].bytes || bytes > pci->bar[bar].bytes - offset)
+	if (bar >= PCI_BARS || pci->bar[bar].is_io || offset > pci->bar[bar].bytes ||
+	    bytes > pci->bar[bar].bytes - offset)
 		return window;
 	window.addr = pci->bar[bar].addr + offset;
 	window.bytes = bytes;
@@ -33,7 +34,10 @@ int virtio_find(struct virtio_device *virtio, struct pci_device *pci, char *erro
 		[VIRTIO_PCI_CAP_ISR_CFG] = &virtio->isr,       [VIRTIO_PCI_CAP_DEVICE_CFG] = &virtio->device,
 		[VIRTIO_PCI_CAP_PCI_CFG] = &virtio->pci_cfg,
 	};
-	for (unsigned at = 0; (at = pci_find_capability(pci, PCI_CAP_ID_VNDR, at)) != 0;) {
+	for (unsigned at = 0, i = 0; i < PCI_CAPABILITIES_MAX; i++) {
+		at = pci_find_capability(pci, PCI_CAP_ID_VNDR, at);
+		if (at == 0)
+			break;
 		unsigned type = config(pci, at + VIRTIO_PCI_CAP_CFG_TYPE, 1);
 		if (type == 0 || type >= ARRAY_SIZE(windows) || windows[type]->capability != 0)
 			continue;

@@ -48,8 +48,8 @@ int virtqueue_create(struct virtqueue *vq, const struct host_ops *ops, uint16_t 
 	vq->desc = ops->dma_alloc(ops->ctx, 16 * (uint64_t)size, DESC_ALIGN, DMA_TO_DEVICE, &vq->desc_addr);
 	vq->avail =
 		ops->dma_alloc(ops->ctx, 6 + 2 * (uint64_t)size, DESC_ALIGN, DMA_TO_DEVICE, &vq->avail_addr);
-	vq->used =
-		ops->dma_alloc(ops->ctx, 6 + 8 * (uint64_t)size, DESC_ALIGN, DMA_FROM_DEVICE, &vq->used_addr);
+	vq->used = ops->dma_alloc(ops->ctx, 6 + 8 * (uint64_t)size, DESC_ALIGN, DMA_RING_FROM_DEVICE,
+				  &vq->used_addr);
 	vq->head = calloc(size, sizeof(*vq->head));
 	vq->offered = calloc(size, sizeof(*vq->offered));
 	if (features->indirect) {
@@ -81,8 +81,10 @@ void virtqueue_reset(struct virtqueue *vq)
 	memset(vq->head, 0, vq->size * sizeof(*vq->head));
 	/* Free descriptors are chained through `next`; with IN_ORDER they are used in table order, whose last one points
 	 * to the first (§2.7.9, G-038). */
-	for (unsigned i = 0; i < vq->size; i++)
-		vq->desc[i] = (struct vring_desc){.next = (uint16_t)((i + 1) % vq->size)};
+	for (unsigned i = 0; i < vq->size; i++) {
+		vq->head[i].next = (uint16_t)((i + 1) % vq->size);
+		vq->desc[i] = (struct vring_desc){.next = vq->head[i].next};
+	}
 	vq->free_head = 0;
 	vq->free_count = vq->size;
 	vq->avail_index = vq->published = vq->kicked = vq->used_index = vq->in_flight = 0;
@@ -121,16 +123,21 @@ int virtqueue_add(struct virtqueue *vq, const struct buffer *pieces, unsigned re
 	uint16_t head = vq->free_head, at = head;
 	if (indirect) {
 		fill_indirect(vq, head, pieces, readable, count);
-		at = vq->desc[head].next;
+		at = vq->head[head].next;
 	} else {
 		for (unsigned i = 0; i < count; i++) {
 			fill_desc(&vq->desc[at], &pieces[i], i >= readable, i + 1 < count);
-			at = vq->desc[at].next;
+			vq->desc[at].next = vq->head[at].next;
+			at = vq->head[at].next;
 		}
 	}
 	vq->free_head = at;
 	vq->free_count = (uint16_t)(vq->free_count - needed);
-	vq->head[head] = (struct vq_head){cookie, (uint16_t)needed};
+	vq->head[head].cookie = cookie;
+	vq->head[head].chain = (uint16_t)needed;
+	vq->head[head].writable = 0;
+	for (unsigned i = readable; i < count; i++)
+		vq->head[head].writable += pieces[i].bytes;
 	store(vq->avail + 4 + 2 * (size_t)(vq->avail_index & (vq->size - 1u)), head);
 	vq->offered[vq->offered_last++ & (vq->size - 1u)] = head;
 	vq->avail_index++;
@@ -141,6 +148,7 @@ int virtqueue_add(struct virtqueue *vq, const struct buffer *pieces, unsigned re
 bool virtqueue_publish(struct virtqueue *vq)
 {
 	vq->published = vq->avail_index;
+	__atomic_thread_fence(__ATOMIC_RELEASE); /* entries before the index (G-051): the device may be another program */
 	store(avail_idx(vq), vq->published);
 	vq->ops->dma_sync(
 		vq->ops->ctx); /* the full barrier of G-052: what the device wrote until now is seen */
@@ -168,16 +176,16 @@ static void give_back(struct virtqueue *vq, uint16_t head)
 	if (vq->features.in_order)
 		return; /* the table is a ring: nothing to relink */
 	for (uint16_t i = 1; i < chain; i++)
-		last = vq->desc[last].next;
-	vq->desc[last].next = vq->free_head;
+		last = vq->head[last].next;
+	vq->head[last].next = vq->free_head;
 	vq->free_head = head;
 }
 
-/* IN_ORDER: the element names the last buffer of a batch; those before it are used too (§2.7.9). */
+/* IN_ORDER: the element names the last buffer of a batch; those before it are used too, all of them (§2.7.9). */
 static void *take_in_order(struct virtqueue *vq, uint16_t *head, uint32_t *len)
 {
 	*head = vq->offered[vq->offered_first++ & (vq->size - 1u)];
-	*len = *head == vq->batch_last ? vq->batch_len : 0;
+	*len = *head == vq->batch_last ? vq->batch_len : vq->head[*head].writable;
 	vq->batch = *head != vq->batch_last;
 	void *cookie = vq->head[*head].cookie;
 	vq->used_index++;
@@ -197,6 +205,10 @@ void *virtqueue_take(struct virtqueue *vq, uint16_t *head, uint32_t *len, uint64
 			vq->used_index++;
 			(*bad)++;
 			continue;
+		}
+		if (*len > vq->head[id].writable) {
+			*len = vq->head[id].writable;
+			(*bad)++;
 		}
 		if (vq->features.in_order) {
 			vq->batch = true;

@@ -37,6 +37,9 @@ struct virtqueue {
 	struct vq_head {
 		void *cookie;   /* NULL = not in flight */
 		uint16_t chain; /* descriptors it takes */
+		uint16_t
+			next; /* of this descriptor, free or not: the device could change the ones in the table */
+		uint32_t writable; /* bytes of the chain the device may write */
 	} * head;
 	/* IN_ORDER: heads in the order offered, and what the last used element covers */
 	uint16_t *offered;
@@ -63,7 +66,7 @@ int virtqueue_add(struct virtqueue *vq, const struct buffer *pieces, unsigned re
 bool virtqueue_publish(struct virtqueue *vq);
 
 /* Takes a used buffer: its cookie, with the head and the used length; NULL if there is none. A used element that makes
- * no sense is skipped and counted in *bad. */
+ * no sense is counted in *bad: skipped if its id is not in flight, cut down if its length is more than there is. */
 void *virtqueue_take(struct virtqueue *vq, uint16_t *head, uint32_t *len, uint64_t *bad);
 
 /* Whether the next used buffer shall raise an interrupt (§2.7.7). Enabling returns true if buffers were used

@@ -48,11 +48,12 @@ static bool can_finish(const struct history *h, unsigned done, int value)
 	return false;
 }
 
-static void original(void *ctx, uint64_t sector, uint32_t count, uint8_t *data)
+static int original(void *ctx, uint64_t sector, uint32_t count, uint8_t *data)
 {
 	(void)ctx;
 	memset(data, 0x11, (size_t)count * 512);
 	store_le64(data, sector);
+	return 0;
 }
 
 static void contents(uint64_t sector, int value, uint8_t data[512])
@@ -72,7 +73,7 @@ static void play(struct rng *rng, struct tally *tally)
 {
 	struct history h = {.count = 0};
 	struct verify *v = verify_create(
-		&(struct verify_config){.sectors = 64, .seed = SEED, .original = {original, NULL}});
+		&(struct verify_config){.sectors = 64, .seed = SEED, .original = {original, NULL, false}});
 	int now = 0, generations = 0;
 	while (now < 40) {
 		unsigned pick = (unsigned)rng_below(rng, 4);
@@ -326,7 +327,7 @@ static struct disk *run_disk(enum bug bug, bool power_cuts, uint64_t seed, unsig
 	d->discards = bug == BUG_NONE;
 	d->v = verify_create(&(struct verify_config){.sectors = DISK_SECTORS,
 						     .seed = SEED,
-						     .original = {original, NULL},
+						     .original = {original, NULL, false},
 						     .power_cuts = power_cuts});
 	for (unsigned s = 0; s < DISK_SECTORS; s++)
 		d->holds[s] = 1; /* the original contents */

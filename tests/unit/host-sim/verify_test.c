@@ -7,12 +7,13 @@
 #define SEED    77
 
 /* The original contents of sector s: its number in every word, negated. */
-static void original(void *ctx, uint64_t sector, uint32_t count, uint8_t *data)
+static int original(void *ctx, uint64_t sector, uint32_t count, uint8_t *data)
 {
 	uint64_t *calls = ctx;
 	*calls += 1;
 	for (uint64_t i = 0; i < (uint64_t)count * 64; i++)
 		store_le64(data + i * 8, ~(sector + i / 64));
+	return 0;
 }
 
 struct fixture {
@@ -25,7 +26,7 @@ static void setup_with(struct fixture *f, bool power_cuts)
 	f->original_calls = 0;
 	f->v = verify_create(&(struct verify_config){.sectors = SECTORS,
 						     .seed = SEED,
-						     .original = {original, &f->original_calls},
+						     .original = {original, &f->original_calls, false},
 						     .power_cuts = power_cuts});
 }
 
@@ -173,6 +174,72 @@ static void test_verify_unknown_original_contents_are_not_checked(void **state)
 	assert_false(reads(v, 5, GARBAGE));
 	assert_true(reads(v, 5, g));
 	assert_true(reads(v, 6, GARBAGE));
+	verify_free(v);
+}
+
+/* The medium itself, one sector long, or nothing. */
+static int changing_medium(void *ctx, uint64_t sector, uint32_t count, uint8_t *data)
+{
+	const uint8_t *medium = *(const uint8_t **)ctx;
+	assert_true(sector == 3 && count == 1);
+	if (!medium)
+		return -5;
+	memcpy(data, medium, 512);
+	return 0;
+}
+
+static bool reads_data(struct verify *v, uint32_t read, const uint8_t *data)
+{
+	struct verify_fault fault;
+	return verify_read_check(v, read, 3, 1, data, &fault);
+}
+
+static void test_verify_originals_are_kept_where_the_medium_is_overwritten(void **state)
+{
+	uint8_t before[512], now[512];
+	const uint8_t *medium = now;
+	(void)state;
+	struct verify *v = verify_create(&(struct verify_config){
+		.sectors = 4, .seed = SEED, .original = {changing_medium, &medium, true}});
+	memset(before, 0x77, sizeof(before));
+	memcpy(now, before, sizeof(now));
+	uint32_t read = verify_read_submitted(v);
+	uint32_t write = verify_write_submitted(v, VERIFY_DATA, 3, 1);
+	verify_fill(v, write, 3, 1, now); /* the write takes effect after the read */
+	assert_true(reads_data(v, read, before));
+	before[9] ^= 1;
+	assert_false(reads_data(v, read, before));
+	before[9] ^= 1;
+	/* A write that failed may or may not have taken effect, long after. */
+	verify_write_done(v, write, false);
+	verify_read_done(v, read);
+	read = verify_read_submitted(v);
+	assert_true(reads_data(v, read, before));
+	verify_read_done(v, read);
+	/* Once nothing may return it, it is forgotten. */
+	write = verify_write_submitted(v, VERIFY_DATA, 3, 1);
+	size_t bytes = verify_memory_bytes(v);
+	verify_write_done(v, write, true);
+	assert_int_equal(verify_memory_bytes(v), bytes - 512);
+	verify_free(v);
+}
+
+static void test_verify_originals_that_cannot_be_read_are_not_checked(void **state)
+{
+	uint8_t data[512] = {1};
+	const uint8_t *medium = NULL;
+	(void)state;
+	struct verify *v = verify_create(&(struct verify_config){
+		.sectors = 4, .seed = SEED, .original = {changing_medium, &medium, true}});
+	uint32_t read = verify_read_submitted(v);
+	assert_true(reads_data(v, read, data));
+	uint32_t write = verify_write_submitted(v, VERIFY_DATA, 3, 1);
+	assert_true(reads_data(v, read, data));
+	verify_read_done(v, read);
+	verify_write_done(v, write, true);
+	read = verify_read_submitted(v);
+	assert_false(reads_data(v, read, data));
+	verify_read_done(v, read);
 	verify_free(v);
 }
 
@@ -560,6 +627,8 @@ int main(void)
 		cmocka_unit_test(test_pattern_identify_names_sector_and_generation),
 		WITH(test_verify_never_written_sectors_hold_original_contents, setup),
 		cmocka_unit_test(test_verify_unknown_original_contents_are_not_checked),
+		cmocka_unit_test(test_verify_originals_are_kept_where_the_medium_is_overwritten),
+		cmocka_unit_test(test_verify_originals_that_cannot_be_read_are_not_checked),
 		WITH(test_verify_completed_write_supersedes_what_was_before, setup),
 		WITH(test_verify_write_in_flight_may_or_may_not_be_seen, setup),
 		WITH(test_verify_read_submitted_before_completion_may_see_the_old, setup),
