@@ -271,17 +271,17 @@ bool client_run(struct client *client, uint64_t *wake_ps)
 		return false;
 	while (submitted < client->job->submit_batch) {
 		struct client_io *io = client->refused;
-		if (!io && client->free)
+		if (!io && client->free) {
 			io = next_io(client, wake_ps);
-		if (!io)
-			break;
-		made++;
-		if (!submit(client, io))
+			made += io != NULL;
+		}
+		if (!io || !submit(client, io))
 			break;
 		submitted++;
 	}
+	/* Making an I/O takes time: even if the ring is full, an interrupt may have come that makes room. */
 	if (submitted == 0)
-		return made != 0 && !client->refused;
+		return made != 0;
 	job_stats_submitted(client->stats, submitted);
 	if (blk_publish(client->queue))
 		kick(client);

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #define NS_MAX (UINT64_MAX / PS_PER_NS)
+/* A write TLP that is no bulk data: header and up to eight used elements. */
+#define POLLED_BYTES_MAX (TLP_HEADER_BYTES_MAX + 64u)
 
 unsigned guest_cpu_count(const struct config *config)
 {
@@ -19,6 +21,10 @@ static void interrupt(void *ctx, uint64_t now_ps, unsigned cpu_index, uint32_t v
 	unsigned entry = vector - GUEST_VECTOR_BASE;
 	if (cpu_index >= guest->cpus || vector < GUEST_VECTOR_BASE || entry >= GUEST_VECTORS)
 		return; /* to nobody */
+	if (guest->interrupts) {
+		guest->interrupts->message(guest->user, entry);
+		return;
+	}
 	struct guest_cpu *cpu = &guest->cpu[cpu_index];
 	bool idle = true;
 	for (unsigned i = 0; i < ARRAY_SIZE(cpu->pending); i++)
@@ -33,6 +39,10 @@ static void intx_level(void *ctx, uint64_t now_ps, bool level)
 {
 	struct guest *guest = ctx;
 	guest->intx = level;
+	if (guest->interrupts) {
+		guest->interrupts->intx(guest->user, level);
+		return;
+	}
 	guest->cpu[0].interrupt_ps = now_ps;
 	if (level)
 		kernel_event_notify(guest->cpu[0].wake, now_ps);
@@ -105,7 +115,8 @@ static void *dma_alloc(void *ctx, uint64_t bytes, uint64_t align, enum dma_direc
 	if (data)
 		root_allow(guest->root, *addr, bytes,
 			   (direction & DMA_TO_DEVICE ? ROOT_READ : 0) |
-				   (direction & DMA_FROM_DEVICE ? ROOT_WRITE : 0));
+				   (direction & DMA_FROM_DEVICE ? ROOT_WRITE : 0) |
+				   (direction & DMA_IN_ORDER ? ROOT_ORDERED : 0));
 	return data;
 }
 
@@ -147,8 +158,11 @@ static void receive(void *ctx, uint64_t arrive_ps, const uint8_t *wire, size_t s
 	root_receive(((struct guest *)ctx)->root, arrive_ps, wire, size);
 }
 
+/* Somebody who polls memory sees short writes (ring indices, status) at once, and what came before them. */
 static bool urgent(void *ctx, const uint8_t *wire, size_t size)
 {
+	if (((struct guest *)ctx)->interrupts && size <= POLLED_BYTES_MAX)
+		return true;
 	return root_urgent(((struct guest *)ctx)->root, wire, size);
 }
 
@@ -171,6 +185,7 @@ int guest_create(struct guest *guest, const struct config *config, const struct 
 	guest->user = options->user;
 	guest->log = options->log;
 	guest->retired = options->retired;
+	guest->interrupts = options->elsewhere;
 	guest->cpus = guest_cpu_count(config);
 	guest->ops = (struct host_ops){
 		.ctx = guest,
@@ -185,8 +200,8 @@ int guest_create(struct guest *guest, const struct config *config, const struct 
 	};
 	for (unsigned i = 0; i < guest->cpus; i++)
 		guest->cpu[i] = (struct guest_cpu){.guest = guest, .index = i, .wake = kernel_event_create()};
-	if (memory_create(&guest->memory, config->host.memory_base, config->host.memory_bytes, error,
-			  error_size) != 0)
+	if (memory_create(&guest->memory, config->host.memory_base,
+			  options->elsewhere ? 0 : config->host.memory_bytes, error, error_size) != 0)
 		goto failed;
 	guest->root = root_create(config, &guest->memory, &root_ports);
 	if (!guest->root) {

@@ -40,6 +40,13 @@ struct guest {
 	void *user;
 	void (*log)(void *user, const char *line);
 	void (*retired)(void *user, unsigned queue, unsigned head, const struct stamps *stamps);
+	const struct guest_interrupts *interrupts;
+};
+
+/* Where interrupts go if not to the simulated CPUs. */
+struct guest_interrupts {
+	void (*message)(void *user, unsigned vector); /* MSI-X table entry, as host_ops.msi_message has it */
+	void (*intx)(void *user, bool level);
 };
 
 struct guest_options {
@@ -49,6 +56,9 @@ struct guest_options {
 	void (*log)(void *user, const char *line); /* console, checker; may be NULL */
 	/* As device_host.retired; may be NULL. */
 	void (*retired)(void *user, unsigned queue, unsigned head, const struct stamps *stamps);
+	/* The guest is somebody else's, behind a socket: no RAM here, its interrupts go there, and what the card writes
+	 * is seen there at once. NULL: simulated. */
+	const struct guest_interrupts *elsewhere;
 };
 
 /* Number of CPUs the configuration asks for. */

@@ -1,6 +1,7 @@
 #include "host-sim/commands.h"
 #include "host-sim/results.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,6 +11,7 @@ static const struct {
 	const char *summary;
 } commands[] = {
 	{"run", cmd_run, "simulate a guest doing a fio job's I/O through the card"},
+	{"serve", cmd_serve, "put the card behind a socket, for QEMU and others"},
 	{"core", cmd_core, "run a bare program on the core"},
 	{"config", cmd_config, "print every configuration key"},
 };
@@ -22,6 +24,17 @@ static void usage(FILE *out)
 	fprintf(out, "\n`kickstand COMMAND --help` tells its options.\n");
 }
 
+/* Output that got lost on a full disk is a failure, too. */
+static int checked(int status)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	if (status != EXIT_USAGE)
+		fprintf(stderr, "kickstand: standard output cannot be written: %s; is the disk full?\n",
+			strerror(errno));
+	return EXIT_USAGE;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc < 2) {
@@ -30,14 +43,14 @@ int main(int argc, char **argv)
 	}
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (strcmp(argv[1], commands[i].name) == 0)
-			return commands[i].run(argc - 1, argv + 1);
+			return checked(commands[i].run(argc - 1, argv + 1));
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
 		usage(stdout);
-		return EXIT_OK;
+		return checked(EXIT_OK);
 	}
 	if (strcmp(argv[1], "--version") == 0) {
 		puts("kickstand " KICKSTAND_VERSION);
-		return EXIT_OK;
+		return checked(EXIT_OK);
 	}
 	fprintf(stderr, "kickstand: unknown command '%s'; `kickstand --help` lists them\n", argv[1]);
 	return EXIT_USAGE;

@@ -55,17 +55,10 @@ void original_close(struct original *original)
 	original->store = NULL;
 }
 
-int original_read_medium(void *ctx, uint64_t sector, uint32_t count, uint8_t *data)
+static int file_read(int fd, uint64_t offset, uint8_t *data, size_t bytes)
 {
-	struct original *original = ctx;
-	size_t bytes = (size_t)count * SECTOR_BYTES;
-	if (original->store)
-		return store_read(original->store, sector * SECTOR_BYTES, data, bytes);
-	if (original->fd < 0)
-		return -EIO;
 	for (size_t done = 0; done < bytes;) {
-		ssize_t got =
-			pread(original->fd, data + done, bytes - done, (off_t)(sector * SECTOR_BYTES + done));
+		ssize_t got = pread(fd, data + done, bytes - done, (off_t)(offset + done));
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got <= 0)
@@ -75,14 +68,15 @@ int original_read_medium(void *ctx, uint64_t sector, uint32_t count, uint8_t *da
 	return 0;
 }
 
-void original_read(void *ctx, uint64_t sector, uint32_t count, uint8_t *data)
+int original_read(void *ctx, uint64_t sector, uint32_t count, uint8_t *data)
 {
 	struct original *original = ctx;
-	if (strcmp(original->info->kind, "ram") == 0) {
-		for (uint32_t i = 0; i < count; i++)
-			ram_sector(original->seed, sector + i, data + (size_t)i * SECTOR_BYTES);
-	} else if (strcmp(original->info->kind, "null") == 0 ||
-		   original_read_medium(original, sector, count, data) != 0) {
-		memset(data, 0, (size_t)count * SECTOR_BYTES);
-	}
+	size_t bytes = (size_t)count * SECTOR_BYTES;
+	if (original->store)
+		return store_read(original->store, sector * SECTOR_BYTES, data, bytes);
+	if (original->fd >= 0)
+		return file_read(original->fd, sector * SECTOR_BYTES, data, bytes);
+	for (uint32_t i = 0; i < count; i++)
+		ram_sector(original->seed, sector + i, data + (size_t)i * SECTOR_BYTES);
+	return 0;
 }

@@ -9,7 +9,7 @@
 struct original {
 	const struct store_info *info;
 	uint64_t seed;
-	int fd;              /* image files: a descriptor of our own */
+	int fd;              /* image files: a descriptor of our own; -1: none */
 	struct store *store; /* NBD: a connection of our own */
 };
 
@@ -18,10 +18,7 @@ struct original {
 bool original_open(struct original *original, const struct store_info *info, uint64_t seed);
 void original_close(struct original *original);
 
-/* For verify_config; ctx is the struct original. */
-void original_read(void *ctx, uint64_t sector, uint32_t count, uint8_t *data);
-
-/* The medium as it is now, for verify_audit; false kinds (null:) and lost connections give -EIO. */
-int original_read_medium(void *ctx, uint64_t sector, uint32_t count, uint8_t *data);
+/* For verify_config; ctx is the struct original. 0 or a negative errno: the server is gone. */
+int original_read(void *ctx, uint64_t sector, uint32_t count, uint8_t *data);
 
 #endif

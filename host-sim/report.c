@@ -1,5 +1,6 @@
 #include "host-sim/report.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -28,7 +29,7 @@ static const char *short_number(double value, char *text, size_t size)
 
 /* ---- head ---- */
 
-static void print_head(const struct run *run, FILE *out)
+static void print_card(const struct run *run, FILE *out)
 {
 	const struct config *config = run->options.config;
 	static const char *const offloads[] = {"firmware", "fetch", "full"};
@@ -41,6 +42,23 @@ static void print_head(const struct run *run, FILE *out)
 		config->link.gen, config->link.lanes, config->link.mps, config->link.mrrs, run->blk.queues,
 		run->blk.queues == 1 ? "queue" : "queues", run->blk.queue[0].vq.size,
 		offloads[config->device.offload], config->core.clock_mhz, config->device.clock_mhz);
+}
+
+static void print_remote_card(const struct run *run, FILE *out)
+{
+	fprintf(out, "kickstand %s   %s, %" PRIu64 " MiB   seed %" PRIu64 "\n", KICKSTAND_VERSION,
+		vfio_client_address(run->options.remote), run->blk.capacity_sectors >> 11,
+		run->options.config->sim.seed);
+	fprintf(out, "card    served; %u %s of %u\n", run->blk.queues,
+		run->blk.queues == 1 ? "queue" : "queues", run->blk.queue[0].vq.size);
+}
+
+static void print_head(const struct run *run, FILE *out)
+{
+	if (run->options.remote)
+		print_remote_card(run, out);
+	else
+		print_card(run, out);
 	fprintf(out, "guest   %u %s, %s%s%s%s%s\n\n", run->guest.cpus, run->guest.cpus == 1 ? "CPU" : "CPUs",
 		run->blk.vectors ? "MSI-X" : "INTx",
 		run->blk.queue[0].vq.features.event_idx ? ", EVENT_IDX" : "",
@@ -78,8 +96,9 @@ static void print_group(const struct job_group *group, FILE *out)
 		print_latency(group->job->name, "sync", stats->sync_ps.count, 0, &stats->sync_ps,
 			      (double)(stats->end_ps - stats->start_ps) / (double)PS_PER_S, out);
 	if (stats->errors != 0)
-		fprintf(out, "%-20.20s %" PRIu64 " errors, the first: %s\n", group->job->name, stats->errors,
-			strerror(stats->first_error));
+		fprintf(out, "%-20.20s %" PRIu64 " %s, the first: %s\n", group->job->name, stats->errors,
+			stats->errors == 1 ? "error" : "errors",
+			stats->first_error == EILSEQ ? "wrong data" : strerror(stats->first_error));
 }
 
 static void print_jobs(const struct run *run, FILE *out)
@@ -121,11 +140,10 @@ static void print_link(const char *name, const struct figures_link *link, const 
 	fputc('\n', out);
 }
 
-static void print_figures(const struct run *run, const struct figures *f, FILE *out)
+void report_card(const struct config *config, const struct figures *f, uint64_t requests, FILE *out)
 {
-	double ios = (double)run->shared.completed;
+	double ios = (double)requests;
 	uint64_t core_cycles = f->core.cycles + f->core.asleep_cycles;
-	char speed[16];
 	fprintf(out,
 		"doorbells  %.3f per I/O: %" PRIu64 " written, %" PRIu64 " coalesced, %" PRIu64 " serviced\n",
 		ratio((double)f->doorbells.written, ios), f->doorbells.written, f->doorbells.coalesced,
@@ -141,9 +159,15 @@ static void print_figures(const struct run *run, const struct figures *f, FILE *
 		ratio((double)f->core.instructions, ios),
 		ratio((double)(f->core.bus_reads + f->core.bus_writes), ios));
 	fprintf(out, "medium     %5.1f of %u channels busy\n",
-		ratio((double)f->media.busy_ps, (double)f->time_ps), run->options.config->media.parallelism);
+		ratio((double)f->media.busy_ps, (double)f->time_ps), config->media.parallelism);
 	print_link("up", &f->up, f, ios, out);
 	print_link("down", &f->down, f, ios, out);
+}
+
+static void print_guest(const struct run *run, const struct figures *f, FILE *out)
+{
+	double ios = (double)run->shared.completed;
+	char speed[16];
 	fprintf(out, "guest      %5.1f %% of its CPU time in the driver\n",
 		100 * ratio((double)f->host.busy_ps, (double)f->time_ps * run->guest.cpus));
 	fprintf(out, "time       %.3f ms simulated in %.2f s: %s I/Os a second, %.0f events each\n\n",
@@ -153,14 +177,14 @@ static void print_figures(const struct run *run, const struct figures *f, FILE *
 
 /* ---- stages ---- */
 
-static void print_stages(const struct run *run, FILE *out)
+void report_stages(const struct stages *stages, FILE *out)
 {
 	double total = 0;
 	for (unsigned i = 0; i < SPAN_COUNT; i++)
-		total += histogram_mean(&run->stages.span[i]);
+		total += histogram_mean(&stages->span[i]);
 	fprintf(out, "where the time goes   mean us     p50     p99     max   share\n");
 	for (unsigned i = 0; i < SPAN_COUNT; i++) {
-		const struct histogram *h = &run->stages.span[i];
+		const struct histogram *h = &stages->span[i];
 		double mean = histogram_mean(h), share = ratio(mean, total);
 		fprintf(out, "  %-18s %9.3f %7.2f %7.2f %7.2f %6.1f %%  ", span_name((enum span)i), mean / US,
 			(double)histogram_percentile(h, 50000000) / US,
@@ -173,9 +197,25 @@ static void print_stages(const struct run *run, FILE *out)
 
 /* ---- verdict ---- */
 
+static const char *disk_failure(const struct run *run)
+{
+	return run->options.store ? store_error(run->options.store) : NULL;
+}
+
+void report_first_error(const struct run *run, FILE *out)
+{
+	const char *disk_error = disk_failure(run);
+	const struct client_shared *shared = &run->shared;
+	fprintf(out, "%s%s\n", disk_error || shared->first_error[0] != '\0' ? "" : "wrong data: ",
+		disk_error                       ? disk_error
+		: shared->first_error[0] != '\0' ? shared->first_error
+		: shared->bad_reads != 0         ? shared->first_fault.reason
+						 : run->audit_fault.reason);
+}
+
 static void print_verdict(const struct run *run, FILE *out)
 {
-	const char *disk_error = store_error(run->options.store);
+	const char *disk_error = disk_failure(run);
 	if (run->shared.bad_reads != 0)
 		fprintf(out, "\nWRONG DATA in %" PRIu64 " reads, the first: %s\n", run->shared.bad_reads,
 			run->shared.first_fault.reason);
@@ -187,9 +227,26 @@ static void print_verdict(const struct run *run, FILE *out)
 	if (disk_error)
 		fprintf(out, "%s\n", disk_error);
 	if (run->io_errors == 0)
-		fprintf(out, "\n%" PRIu64 " I/Os done%s\n", run->shared.completed,
+		fprintf(out, "\n%s%" PRIu64 " I/Os done%s\n", run->interrupted ? "interrupted: " : "",
+			run->shared.completed,
 			run->shared.verify ? ", all data verified"
 					   : " (null: disks keep no data, nothing was verified)");
+}
+
+/* What is inside the card only its server knows. */
+static void print_remote(const struct run *run, const struct figures *f, FILE *out)
+{
+	char speed[16];
+	double ios = (double)run->shared.completed;
+	fprintf(out, "interrupts %.3f per I/O\n", ratio((double)f->host.interrupts, ios));
+	fprintf(out,
+		"time       %.3f ms of wall clock: %s I/Os a second. Latencies are the server's speed and "
+		"this "
+		"machine's, not\n           the card's; the card's own figures are in the report of "
+		"kickstand "
+		"serve\n",
+		(double)f->time_ps / (double)PS_PER_MS,
+		short_number(ratio(ios * (double)PS_PER_S, (double)f->time_ps), speed, sizeof(speed)));
 }
 
 void report_print(const struct run *run, FILE *out)
@@ -197,7 +254,13 @@ void report_print(const struct run *run, FILE *out)
 	struct figures figures = figures_since(&run->end, &run->start);
 	print_head(run, out);
 	print_jobs(run, out);
-	print_figures(run, &figures, out);
-	print_stages(run, out);
+	if (run->options.remote) {
+		print_remote(run, &figures, out);
+		print_verdict(run, out);
+		return;
+	}
+	report_card(run->options.config, &figures, run->shared.completed, out);
+	print_guest(run, &figures, out);
+	report_stages(&run->stages, out);
 	print_verdict(run, out);
 }

@@ -73,14 +73,15 @@ static void add_config_key(void *ctx, const char *section, const char *key, cons
 	json_object_set_new(object, key, json_string(value));
 }
 
-static json_t *kickstand_object(const struct run *run)
+json_t *results_program(const struct config *config, const struct store *store)
 {
-	json_t *object = json_object(), *config = json_object();
-	config_each(run->options.config, add_config_key, config);
+	json_t *object = json_object(), *keys = json_object();
+	config_each(config, add_config_key, keys);
 	json_object_set_new(object, "version", json_string(KICKSTAND_VERSION));
-	add(object, "seed", run->options.config->sim.seed);
-	json_object_set_new(object, "disk", json_string(store_info(run->options.store)->spec));
-	json_object_set_new(object, "config", config);
+	add(object, "seed", config->sim.seed);
+	if (store)
+		json_object_set_new(object, "disk", json_string(store_info(store)->spec));
+	json_object_set_new(object, "config", keys);
 	return object;
 }
 
@@ -94,6 +95,7 @@ static json_t *sim_object(const struct run *run, const struct figures *figures)
 	json_object_set_new(object, "wall_s", json_real(run->wall_s));
 	add_ratio(object, "ios_per_wall_s", (double)run->shared.completed, run->wall_s);
 	add(object, "errors", run->io_errors);
+	json_object_set_new(object, "interrupted", json_boolean(run->interrupted));
 	return object;
 }
 
@@ -139,10 +141,10 @@ static json_t *msix_object(const struct figures *f)
 	return object;
 }
 
-static json_t *core_object(const struct run *run, const struct figures *f)
+static json_t *core_object(struct device *device, const struct figures *f)
 {
 	json_t *object = json_object();
-	const struct device_stats stats = device_stats(run->guest.device);
+	const struct device_stats stats = device_stats(device);
 	add(object, "cycles", f->core.cycles + f->core.asleep_cycles);
 	add(object, "busy_cycles", f->core.cycles);
 	add(object, "asleep_cycles", f->core.asleep_cycles);
@@ -175,7 +177,7 @@ static json_t *dma_object(const struct figures *f)
 	return object;
 }
 
-static json_t *media_object(const struct run *run, const struct figures *f)
+static json_t *media_object(const struct config *config, const struct figures *f)
 {
 	json_t *object = json_object();
 	add(object, "reads", f->media.reads);
@@ -186,7 +188,7 @@ static json_t *media_object(const struct run *run, const struct figures *f)
 	add(object, "write_bytes", f->media.write_bytes);
 	add(object, "errors", f->media.errors);
 	add_ratio(object, "channels_busy_mean", (double)f->media.busy_ps, (double)f->time_ps);
-	add(object, "channels", run->options.config->media.parallelism);
+	add(object, "channels", config->media.parallelism);
 	return object;
 }
 
@@ -211,16 +213,16 @@ static json_t *errors_object(const struct figures *f)
 	return object;
 }
 
-static json_t *device_object(const struct run *run, const struct figures *f)
+json_t *results_card(const struct config *config, struct device *device, const struct figures *f)
 {
 	json_t *object = json_object();
 	json_object_set_new(object, "doorbells", doorbells_object(f));
 	json_object_set_new(object, "fetch", fetch_object(f));
 	json_object_set_new(object, "used", used_object(f));
 	json_object_set_new(object, "msix", msix_object(f));
-	json_object_set_new(object, "core", core_object(run, f));
+	json_object_set_new(object, "core", core_object(device, f));
 	json_object_set_new(object, "dma", dma_object(f));
-	json_object_set_new(object, "media", media_object(run, f));
+	json_object_set_new(object, "media", media_object(config, f));
 	json_object_set_new(object, "errors", errors_object(f));
 	return object;
 }
@@ -245,11 +247,19 @@ static json_t *link_object(const struct figures_link *link, uint64_t time_ps)
 	return object;
 }
 
-static json_t *stages_object(const struct run *run)
+json_t *results_links(const struct figures *f)
+{
+	json_t *object = json_object();
+	json_object_set_new(object, "up", link_object(&f->up, f->time_ps));
+	json_object_set_new(object, "down", link_object(&f->down, f->time_ps));
+	return object;
+}
+
+json_t *results_stages(const struct stages *stages)
 {
 	json_t *object = json_object();
 	for (unsigned i = 0; i < SPAN_COUNT; i++) {
-		const struct histogram *h = &run->stages.span[i];
+		const struct histogram *h = &stages->span[i];
 		json_t *stage = json_object();
 		json_object_set_new(stage, "mean", json_real(histogram_mean(h) / (double)PS_PER_NS));
 		json_object_set_new(stage, "p50",
@@ -282,20 +292,8 @@ static json_t *host_object(const struct run *run, const struct figures *f)
 	return object;
 }
 
-int results_write(const struct run *run, const char *path, char *error, size_t error_size)
+int results_dump(json_t *root, const char *path, char *error, size_t error_size)
 {
-	struct figures figures = figures_since(&run->end, &run->start);
-	json_t *root = json_object(), *link = json_object();
-	json_object_set_new(link, "up", link_object(&figures.up, figures.time_ps));
-	json_object_set_new(link, "down", link_object(&figures.down, figures.time_ps));
-	json_object_set_new(root, "kickstand", kickstand_object(run));
-	json_object_set_new(root, "sim", sim_object(run, &figures));
-	json_object_set_new(root, "global options", job_report_options(&run->options.jobs->globals));
-	json_object_set_new(root, "jobs", jobs_array(run));
-	json_object_set_new(root, "device", device_object(run, &figures));
-	json_object_set_new(root, "host", host_object(run, &figures));
-	json_object_set_new(root, "link", link);
-	json_object_set_new(root, "stages_ns", stages_object(run));
 	FILE *out = strcmp(path, "-") == 0 ? stdout : fopen(path, "w");
 	bool bad = !out || json_dumpf(root, out, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) != 0 ||
 		   fputc('\n', out) == EOF;
@@ -305,4 +303,24 @@ int results_write(const struct run *run, const char *path, char *error, size_t e
 		snprintf(error, error_size, "--json %s: cannot write: %s", path, strerror(errno));
 	json_decref(root);
 	return bad ? -1 : 0;
+}
+
+int results_write(const struct run *run, const char *path, char *error, size_t error_size)
+{
+	struct figures figures = figures_since(&run->end, &run->start);
+	json_t *root = json_object();
+	json_object_set_new(root, "kickstand", results_program(run->options.config, run->options.store));
+	json_object_set_new(root, "sim", sim_object(run, &figures));
+	json_object_set_new(root, "global options", job_report_options(&run->options.jobs->globals));
+	json_object_set_new(root, "jobs", jobs_array(run));
+	if (run->options.remote) {
+		json_object_set_new(root, "host", host_object(run, &figures));
+		json_object_set_new(root, "connect", json_string(vfio_client_address(run->options.remote)));
+		return results_dump(root, path, error, error_size);
+	}
+	json_object_set_new(root, "device", results_card(run->options.config, run->guest.device, &figures));
+	json_object_set_new(root, "host", host_object(run, &figures));
+	json_object_set_new(root, "link", results_links(&figures));
+	json_object_set_new(root, "stages_ns", results_stages(&run->stages));
+	return results_dump(root, path, error, error_size);
 }

@@ -12,6 +12,7 @@
 #define SLICE_PS         (200 * PS_PER_US)
 #define PROGRESS_AFTER_S 1.0
 #define PROGRESS_EVERY_S 0.2
+#define REMOTE_LOOK_PS   (100 * PS_PER_MS)
 
 static void fail(struct run *run, enum run_outcome outcome, const char *format, ...) PRINTF_LIKE(3, 4);
 
@@ -55,10 +56,21 @@ static void begin_phase(struct run *run)
 	wake_cpus(run);
 }
 
+/* Of a card behind a socket only the guest's own are known. */
+static struct figures take_figures(struct run *run)
+{
+	struct figures figures = {.time_ps = kernel_now_ps(), .events = kernel_events()};
+	if (!run->options.remote)
+		return figures_now(&run->guest);
+	for (unsigned i = 0; i < run->guest.cpus; i++)
+		figures.host.interrupts += run->guest.cpu[i].interrupts;
+	return figures;
+}
+
 static void end_run(struct run *run)
 {
 	run->over = true;
-	run->end = figures_now(&run->guest);
+	run->end = take_figures(run);
 	kernel_stop();
 }
 
@@ -70,6 +82,17 @@ static void next_phase_if_over(struct run *run)
 		else
 			begin_phase(run);
 	}
+}
+
+/* The I/Os in flight are still waited for. */
+static void interrupt_jobs(struct run *run)
+{
+	run->interrupted = true;
+	run->phases = run->phase + 1;
+	for (unsigned i = 0; i < run->clients; i++)
+		if (run->client[i].job->phase == run->phase && !client_over(&run->client[i]))
+			client_stop(&run->client[i]);
+	wake_cpus(run);
 }
 
 /* exitall: the end of such a job ends all others of its phase. */
@@ -236,6 +259,7 @@ static bool create_clients(struct run *run)
 		total += jobs->job[i].numjobs;
 		run->phases = max_u32(run->phases, jobs->job[i].phase + 1);
 	}
+	ASSERT(total != 0); /* the parser insists on a job */
 	run->client = calloc(total, sizeof(*run->client));
 	if (!run->client) {
 		fail(run, RUN_FAILED, "out of memory");
@@ -256,10 +280,9 @@ static bool create_clients(struct run *run)
 	return true;
 }
 
-static bool create_shared(struct run *run)
+static bool create_shared(struct run *run, const struct store_info *info, uint64_t sectors)
 {
-	const struct store_info *info = store_info(run->options.store);
-	struct verify_config verify = {.sectors = info->bytes / 512, .seed = run->options.config->sim.seed};
+	struct verify_config verify = {.sectors = sectors, .seed = run->options.config->sim.seed};
 	run->shared = (struct client_shared){
 		.guest = &run->guest,
 		.blk = &run->blk,
@@ -268,9 +291,12 @@ static bool create_shared(struct run *run)
 		.seed = run->options.config->sim.seed,
 	};
 	/* null: does not keep what is written, so there is nothing to compare with. */
-	if (strcmp(info->kind, "null") != 0) {
+	if (!info) {
+		run->shared.verify = verify_create(&verify);
+	} else if (strcmp(info->kind, "null") != 0) {
 		if (original_open(&run->original, info, run->options.config->sim.seed))
-			verify.original = (struct verify_original){original_read, &run->original};
+			verify.original = (struct verify_original){original_read, &run->original,
+								   strcmp(info->kind, "ram") != 0};
 		run->shared.verify = verify_create(&verify);
 	}
 	return true;
@@ -284,6 +310,8 @@ static bool probe(struct run *run)
 		fail(run, RUN_FAILED, "%s", error);
 		return false;
 	}
+	if (run->options.remote && !create_shared(run, run->options.remote_disk, run->blk.capacity_sectors))
+		return false;
 	run->shared.retired =
 		calloc((size_t)run->blk.queues * run->blk.queue[0].vq.size, sizeof(struct stamps));
 	if (!run->shared.retired)
@@ -300,7 +328,7 @@ static void boot_cpu(void *arg)
 	}
 	run->booted = true;
 	run->shared.last_completion_ps = kernel_now_ps();
-	run->start = figures_now(&run->guest);
+	run->start = take_figures(run);
 	begin_phase(run);
 	for (unsigned i = 1; i < run->guest.cpus; i++) {
 		struct cpu_start *start = malloc(sizeof(*start));
@@ -345,6 +373,19 @@ static unsigned outstanding(const struct run *run)
 	return count;
 }
 
+static void check_progress(struct run *run)
+{
+	uint64_t watchdog_ps = run->options.config->host.watchdog_ps;
+	if (run->booted && outstanding(run) != 0 &&
+	    kernel_now_ps() - run->shared.last_completion_ps > watchdog_ps &&
+	    kernel_now_ps() > run->shared.last_completion_ps)
+		fail(run, RUN_FAILED, "watchdog: no completion for %" PRIu64 " ns with %u %s outstanding",
+		     watchdog_ps / PS_PER_NS, outstanding(run), outstanding(run) == 1 ? "I/O" : "I/Os");
+	else if (!run->booted && kernel_now_ps() > watchdog_ps)
+		fail(run, RUN_FAILED, "watchdog: the card has not come up within %" PRIu64 " ns",
+		     watchdog_ps / PS_PER_NS);
+}
+
 static void check_failures(struct run *run)
 {
 	static const char *const reasons[] = {
@@ -353,50 +394,110 @@ static void check_failures(struct run *run)
 		[DEVICE_ASSERTION] = "the firmware stopped on an assertion",
 		[DEVICE_HALTED] = "the core halted",
 	};
-	uint64_t watchdog_ps = run->options.config->host.watchdog_ps;
 	const char *reason = reasons[device_failure(run->guest.device)];
 	if (reason)
 		fail(run, RUN_FAILED, "%s at %" PRIu64 " ns", reason, kernel_now_ps() / PS_PER_NS);
 	else if (kernel_next_ps() == TIME_NEVER_PS)
 		fail(run, RUN_FAILED,
-		     "deadlock at %" PRIu64 " ns: %u I/Os outstanding and nothing left to happen",
-		     kernel_now_ps() / PS_PER_NS, outstanding(run));
-	else if (run->booted && outstanding(run) != 0 &&
-		 kernel_now_ps() - run->shared.last_completion_ps > watchdog_ps &&
-		 kernel_now_ps() > run->shared.last_completion_ps)
-		fail(run, RUN_FAILED, "watchdog: no completion for %" PRIu64 " ns with %u I/Os outstanding",
-		     watchdog_ps / PS_PER_NS, outstanding(run));
-	else if (!run->booted && kernel_now_ps() > watchdog_ps)
-		fail(run, RUN_FAILED, "watchdog: the card has not come up within %" PRIu64 " ns",
-		     watchdog_ps / PS_PER_NS);
+		     "deadlock at %" PRIu64 " ns: %u %s outstanding and nothing left to happen",
+		     kernel_now_ps() / PS_PER_NS, outstanding(run), outstanding(run) == 1 ? "I/O" : "I/Os");
+	else
+		check_progress(run);
 }
 
 static void show_progress(const struct run *run, double elapsed_s)
 {
-	fprintf(stderr, "\r%10.3f ms simulated, %" PRIu64 " I/Os, %.0f a second ",
-		(double)kernel_now_ps() / (double)PS_PER_MS, run->shared.completed,
-		(double)run->shared.completed / elapsed_s);
+	fprintf(stderr, "\r%10.3f ms%s, %" PRIu64 " I/Os, %.0f a second ",
+		(double)kernel_now_ps() / (double)PS_PER_MS, run->options.remote ? "" : " simulated",
+		run->shared.completed, (double)run->shared.completed / elapsed_s);
 	fflush(stderr);
+}
+
+static void look_at_user(struct run *run)
+{
+	if (run->options.stop && *run->options.stop && run->booted && !run->over && !run->interrupted)
+		interrupt_jobs(run);
+	double now_s = wall_now_s();
+	if (run->options.progress && now_s - run->shown_s >= PROGRESS_EVERY_S) {
+		show_progress(run, now_s - run->begin_s);
+		run->shown_s = now_s;
+		run->shown = true;
+	}
+}
+
+static void begin_watch(struct run *run)
+{
+	run->begin_s = wall_now_s();
+	run->shown_s = run->begin_s + PROGRESS_AFTER_S - PROGRESS_EVERY_S;
+}
+
+static void end_watch(struct run *run)
+{
+	if (run->shown)
+		fputs("\r\033[K", stderr);
+	run->wall_s = wall_now_s() - run->begin_s;
+}
+
+/* Time stands at the last event: a pause longer than a slice (a slow medium, thinktime, a low rate) is passed at once. */
+static void run_slice(void)
+{
+	uint64_t next_ps = kernel_next_ps();
+	kernel_run(max_u64(kernel_now_ps() + SLICE_PS, next_ps == TIME_NEVER_PS ? 0 : next_ps));
 }
 
 static void watch(struct run *run)
 {
-	double begin_s = wall_now_s(), shown_s = begin_s + PROGRESS_AFTER_S - PROGRESS_EVERY_S;
-	bool shown = false;
+	begin_watch(run);
 	while (!run->over && run->outcome == RUN_DONE) {
-		kernel_run(kernel_now_ps() + SLICE_PS);
+		run_slice();
 		if (!run->over)
 			check_failures(run);
-		double now_s = wall_now_s();
-		if (run->options.progress && now_s - shown_s >= PROGRESS_EVERY_S) {
-			show_progress(run, now_s - begin_s);
-			shown_s = now_s;
-			shown = true;
-		}
+		look_at_user(run);
 	}
-	if (shown)
-		fputs("\r\033[K", stderr);
-	run->wall_s = wall_now_s() - begin_s;
+	end_watch(run);
+}
+
+/* ---- a card behind a socket: the guest's time is the wall clock's ---- */
+
+/* Sees to it that somebody looks, though nothing may happen. */
+static void metronome(void *arg)
+{
+	const struct run *run = arg;
+	while (!run->over)
+		kernel_wait_ps(REMOTE_LOOK_PS);
+}
+
+static bool remote_over(void *ctx)
+{
+	struct run *run = ctx;
+	const char *failure = vfio_client_failure(run->options.remote);
+	if (failure && !run->over)
+		fail(run, RUN_LOST, "%s: %s", vfio_client_address(run->options.remote), failure);
+	if (!run->over)
+		check_progress(run);
+	look_at_user(run);
+	return run->over || run->outcome != RUN_DONE;
+}
+
+static void execute_remote(struct run *run)
+{
+	const struct loop_ports ports = {.ctx = run, .over = remote_over};
+	char error[400];
+	run->loop = loop_create(LOOP_WALL, &ports);
+	if (!run->loop) {
+		fail(run, RUN_REFUSED, "cannot wait for events: %s", strerror(errno));
+		return;
+	}
+	if (vfio_client_guest(run->options.remote, &run->guest, run->options.config, run->loop, error,
+			      sizeof(error)) != 0) {
+		fail(run, RUN_REFUSED, "%s", error);
+		return;
+	}
+	kernel_thread_spawn("cpu0", boot_cpu, run);
+	kernel_thread_spawn("metronome", metronome, run);
+	begin_watch(run);
+	loop_run(run->loop);
+	end_watch(run);
 }
 
 /* ---- after the last I/O ---- */
@@ -414,15 +515,37 @@ static void check_quiescent(struct run *run)
 		     root->violations);
 }
 
+/* Image files are read through a descriptor of our own; what others hold only their store can tell. */
+static int audit_read(void *ctx, uint64_t sector, uint32_t count, uint8_t *data)
+{
+	struct run *run = ctx;
+	if (run->original.fd >= 0)
+		return original_read(&run->original, sector, count, data);
+	return store_read(run->options.store, sector * 512, data, (size_t)count * 512);
+}
+
+/* Everything written must be on the disk now; a disk that has failed is reported already. */
 static void audit(struct run *run)
 {
-	if (run->shared.verify && run->original.fd >= 0)
-		run->audit_bad_sectors =
-			verify_audit(run->shared.verify, VERIFY_AUDIT_WRITTEN, original_read_medium,
-				     &run->original, &run->audit_fault);
+	bool readable = run->options.remote ? run->original.fd >= 0 : !store_error(run->options.store);
+	if (run->shared.verify && readable)
+		run->audit_bad_sectors = verify_audit(run->shared.verify, VERIFY_AUDIT_WRITTEN, audit_read,
+						      run, &run->audit_fault);
 	for (unsigned i = 0; i < run->clients; i++)
 		run->io_errors += run->client[i].stats->errors;
 	run->io_errors += run->audit_bad_sectors;
+}
+
+static int open_wave(struct run *run)
+{
+	char error[300];
+	if (kernel_wave_open(run->options.wave, device_sample, run->guest.device, error, sizeof(error)) !=
+	    0) {
+		fail(run, RUN_REFUSED, "%s", error);
+		return -1;
+	}
+	device_trace(run->guest.device);
+	return 0;
 }
 
 void run_execute(struct run *run, const struct run_options *options)
@@ -436,14 +559,25 @@ void run_execute(struct run *run, const struct run_options *options)
 		.retired = retired,
 	};
 	char error[400];
-	if (!create_shared(run))
+	if (options->remote) {
+		execute_remote(run);
+		if (run->outcome == RUN_DONE)
+			audit(run);
+		return;
+	}
+	const struct store_info *info = store_info(options->store);
+	if (!create_shared(run, info, info->bytes / 512))
 		return;
 	if (guest_create(&run->guest, options->config, &guest, error, sizeof(error)) != 0) {
 		fail(run, RUN_REFUSED, "%s", error);
 		return;
 	}
+	if (options->wave && open_wave(run) != 0)
+		return;
 	kernel_thread_spawn("cpu0", boot_cpu, run);
 	watch(run);
+	if (options->wave && kernel_wave_close(error, sizeof(error)) != 0)
+		fail(run, RUN_REFUSED, "%s", error);
 	if (run->outcome == RUN_DONE) {
 		check_quiescent(run);
 		audit(run);
@@ -478,4 +612,5 @@ void run_destroy(struct run *run)
 	original_close(&run->original);
 	blk_free(&run->blk);
 	guest_destroy(&run->guest);
+	loop_free(run->loop);
 }

@@ -53,6 +53,22 @@ void stages_record(struct stages *stages, const struct spans *spans)
 		histogram_record(&stages->span[spans->what[i]], spans->from_ps[i + 1] - spans->from_ps[i]);
 }
 
+void stages_record_card(struct stages *stages, const struct stamps *card)
+{
+	const uint64_t *at = card->at_ps;
+	uint64_t from_ps = min_u64(at[STAGE_SERVICE], at[STAGE_HEAD]);
+	const struct guest_stamps guest = {.created_ps = from_ps,
+					   .submitted_ps = from_ps,
+					   .handler_ps = at[STAGE_USED],
+					   .completed_ps = at[STAGE_USED]};
+	if (from_ps == TIME_NEVER_PS || at[STAGE_USED] == TIME_NEVER_PS)
+		return;
+	bool write = at[STAGE_MEDIA_START] != TIME_NEVER_PS && at[STAGE_JOB_DONE] != TIME_NEVER_PS &&
+		     at[STAGE_MEDIA_END] == at[STAGE_JOB_DONE];
+	struct spans spans = spans_of(&guest, card, write);
+	stages_record(stages, &spans);
+}
+
 static const struct {
 	const char *name, *meaning;
 } names[SPAN_COUNT] = {

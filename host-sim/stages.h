@@ -43,6 +43,8 @@ struct stages {
 };
 
 void stages_record(struct stages *stages, const struct spans *spans);
+/* The card's part of a request whose guest keeps no time: from doorbell or service until it is used. */
+void stages_record_card(struct stages *stages, const struct stamps *card);
 
 /* "doorbell", and what it is, for reports. */
 const char *span_name(enum span span);

@@ -115,6 +115,22 @@ static void check_range(const struct verify *v, uint64_t sector, uint64_t count)
 	ASSERT(sector <= v->config.sectors && count <= v->config.sectors - sector);
 }
 
+/* What is about to be overwritten is needed for reads under way, and should the write fail. */
+static void submit_keeping_originals(struct verify *v, const struct write *w)
+{
+	const struct verify_original *original = &v->config.original;
+	for (uint64_t s = w->sector, end = w->sector + w->count; s < end;) {
+		uint32_t most = (uint32_t)min_u64(end - s, SHADOW_CHUNK_SECTORS);
+		uint32_t run = shadow_untouched(v->shadow, s, most);
+		bool known = run != 0 && original->read(original->ctx, s, run, v->scratch) == 0;
+		run = max_u32(run, 1);
+		shadow_submit(v->shadow, s, run, w->contents, v->tick);
+		for (uint32_t i = 0; known && i < run; i++)
+			shadow_keep_original(v->shadow, s + i, v->scratch + (size_t)i * SECTOR_BYTES);
+		s += run;
+	}
+}
+
 uint32_t verify_write_submitted(struct verify *v, enum verify_write_kind kind, uint64_t sector,
 				uint64_t count)
 {
@@ -134,7 +150,11 @@ uint32_t verify_write_submitted(struct verify *v, enum verify_write_kind kind, u
 	v->writes_in_flight++;
 	v->write[slot] = (struct write){
 		.sector = sector, .count = count, .contents = contents_of(kinds[kind], ++v->generation)};
-	shadow_submit(v->shadow, sector, count, v->write[slot].contents, ++v->tick);
+	++v->tick;
+	if (v->config.original.read && v->config.original.overwritten)
+		submit_keeping_originals(v, &v->write[slot]);
+	else
+		shadow_submit(v->shadow, sector, count, v->write[slot].contents, v->tick);
 	return slot;
 }
 
@@ -216,10 +236,14 @@ void verify_flush_done(struct verify *v, uint64_t flush, bool ok)
 
 static bool is_original(const struct verify *v, uint64_t sector, const uint8_t *data)
 {
+	const uint8_t *kept = shadow_kept_original(v->shadow, sector);
 	uint8_t expected[SECTOR_BYTES];
 	if (!v->config.original.read)
 		return true;
-	v->config.original.read(v->config.original.ctx, sector, 1, expected);
+	if (kept)
+		return memcmp(kept, data, SECTOR_BYTES) == 0;
+	if (v->config.original.read(v->config.original.ctx, sector, 1, expected) != 0)
+		return true;
 	return memcmp(expected, data, SECTOR_BYTES) == 0;
 }
 
@@ -330,8 +354,8 @@ static bool check_untouched(struct verify *v, uint64_t submitted, uint64_t secto
 		return true;
 	while (count) {
 		uint32_t part = min_u32(count, SHADOW_CHUNK_SECTORS);
-		v->config.original.read(v->config.original.ctx, sector, part, v->scratch);
-		if (memcmp(v->scratch, data, (size_t)part * SECTOR_BYTES) != 0)
+		int error = v->config.original.read(v->config.original.ctx, sector, part, v->scratch);
+		if (error == 0 && memcmp(v->scratch, data, (size_t)part * SECTOR_BYTES) != 0)
 			break;
 		sector += part;
 		data += (size_t)part * SECTOR_BYTES;

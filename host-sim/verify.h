@@ -8,7 +8,7 @@
  * sectors never written only as the original contents.
  *
  * Memory grows with what was written: 8 bytes a sector, in chunks of 64. A sector with writes in flight, overlapped or
- * failed costs about 150 more. Sector numbers must be inside the disk. Out of memory ends the program with a
+ * failed costs about 150 more, and 512 for its original contents where those are overwritten. Sector numbers must be inside the disk. Out of memory ends the program with a
  * message. */
 #ifndef KICKSTAND_HOST_SIM_VERIFY_H
 #define KICKSTAND_HOST_SIM_VERIFY_H
@@ -21,10 +21,14 @@ extern "C" {
 
 struct verify;
 
-/* What the disk held at the start: fills in `count` sectors. */
+/* Reads `count` sectors of the medium itself, not through the device. 0 or a negative errno. */
+typedef int verify_medium_read(void *ctx, uint64_t sector, uint32_t count, uint8_t *data);
+
+/* What the disk held at the start. Sectors that cannot be read are not checked. */
 struct verify_original {
-	void (*read)(void *ctx, uint64_t sector, uint32_t count, uint8_t *data);
+	verify_medium_read *read;
 	void *ctx;
+	bool overwritten; /* it is the medium of this run: a copy is kept where a write may change it */
 };
 
 struct verify_config {
@@ -82,9 +86,6 @@ uint64_t verify_durable_generation(const struct verify *v, uint64_t sector);
  * whatever a power cut may leave, until a read or the audit shows what it is. With `write_through` each
  * acknowledged write counts as flushed (no volatile cache, or one that is switched off). */
 void verify_power_cut(struct verify *v, bool write_through);
-
-/* Reads `count` sectors of the medium itself, not through the device. 0 or a negative errno. */
-typedef int verify_medium_read(void *ctx, uint64_t sector, uint32_t count, uint8_t *data);
 
 enum verify_audit_scope {
 	VERIFY_AUDIT_WRITTEN, /* the 64-sector chunks that were written to */

@@ -4,12 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define ORIGINAL_BYTES  512
 #define RECORD_CAPACITY 3 /* the one before, a write in flight, and one that overlaps */
 #define TAG_RECORD      3 /* in place of a contents_kind: the word is a pointer to a record */
 
 struct record {
 	unsigned count, capacity;
 	struct record *next_free;
+	uint8_t *original; /* copy of the sector's original contents, NULL: none kept */
 	struct candidate candidate[];
 };
 
@@ -51,11 +53,15 @@ static struct record *new_record(struct shadow *shadow, unsigned capacity)
 		record->capacity = capacity;
 	}
 	record->count = 0;
+	record->original = NULL;
 	return record;
 }
 
 static void free_record(struct shadow *shadow, struct record *record)
 {
+	if (record->original)
+		shadow->bytes -= ORIGINAL_BYTES;
+	free(record->original);
 	if (record->capacity == RECORD_CAPACITY) {
 		record->next_free = shadow->free_records;
 		shadow->free_records = record;
@@ -139,8 +145,11 @@ struct shadow *shadow_create(void)
 void shadow_free(struct shadow *shadow)
 {
 	for (size_t i = 0; i < shadow->slots; i++) {
-		for (unsigned s = 0; shadow->slot[i] && s < SHADOW_CHUNK_SECTORS; s++)
-			free(record_of(shadow->slot[i]->word[s]));
+		for (unsigned s = 0; shadow->slot[i] && s < SHADOW_CHUNK_SECTORS; s++) {
+			struct record *record = record_of(shadow->slot[i]->word[s]);
+			if (record)
+				free_record(shadow, record);
+		}
 		free(shadow->slot[i]);
 	}
 	while (shadow->free_records) {
@@ -172,6 +181,8 @@ static void add_candidate(struct shadow *shadow, uint64_t *word, struct candidat
 		struct record *larger = new_record(shadow, record->capacity * 2);
 		memcpy(larger->candidate, record->candidate, record->count * sizeof(candidate));
 		larger->count = record->count;
+		larger->original = record->original;
+		record->original = NULL;
 		free_record(shadow, record);
 		record = larger;
 	}
@@ -191,6 +202,21 @@ void shadow_submit(struct shadow *shadow, uint64_t sector, uint64_t count, conte
 	};
 	for (uint64_t s = sector; s < sector + count; s++)
 		add_candidate(shadow, need_word(shadow, s), candidate);
+}
+
+void shadow_keep_original(struct shadow *shadow, uint64_t sector, const uint8_t data[512])
+{
+	struct record *record = record_of(*need_word(shadow, sector));
+	ASSERT(record && !record->original);
+	record->original = need(malloc(ORIGINAL_BYTES));
+	memcpy(record->original, data, ORIGINAL_BYTES);
+	shadow->bytes += ORIGINAL_BYTES;
+}
+
+const uint8_t *shadow_kept_original(struct shadow *shadow, uint64_t sector)
+{
+	const struct record *record = record_of(*need_word(shadow, sector));
+	return record ? record->original : NULL;
 }
 
 static bool needed(const struct candidate *c, struct horizon horizon)

@@ -69,6 +69,10 @@ struct horizon {
 void shadow_submit(struct shadow *shadow, uint64_t sector, uint64_t count, contents_t contents,
 		   uint64_t tick);
 
+/* The original contents of a sector with writes in flight: a copy is kept as long as they may matter. NULL: none kept. */
+void shadow_keep_original(struct shadow *shadow, uint64_t sector, const uint8_t data[512]);
+const uint8_t *shadow_kept_original(struct shadow *shadow, uint64_t sector);
+
 /* That write is done. Returns whether superseded candidates are left that were still needed; shadow_prune is then
  * to be called when the horizon has passed `tick`. */
 bool shadow_complete(struct shadow *shadow, uint64_t sector, uint64_t count, contents_t contents, bool ok,

@@ -102,14 +102,19 @@ static bool fits(const struct io_stream *s, const struct io_source *source, uint
 	return offset <= s->region.bytes && source->sizes->min_bytes <= s->region.bytes - offset;
 }
 
-static bool sequential_offset(const struct io_stream *s, struct io_source *source, uint64_t *offset)
+/* Goes on behind the I/O before, after the gap. A gap that reaches over the region's end leads back to its front, as in
+ * fio; the end itself does so only if the region is to be done again. */
+static bool sequential_offset(const struct io_stream *s, const struct io_source *source, uint64_t *offset)
 {
-	if (!fits(s, source, source->position)) {
+	uint64_t at = source->position;
+	if (!fits(s, source, at)) {
 		if (!s->wrap)
 			return false;
-		source->position = 0;
+		at = 0;
+	} else if (at != 0) {
+		at += s->job->gap_bytes;
 	}
-	*offset = source->position;
+	*offset = fits(s, source, at) ? at : 0;
 	return true;
 }
 
@@ -219,7 +224,7 @@ bool io_stream_next(struct io_stream *s, struct io *io)
 		return false;
 	uint32_t bytes = choose_size(s, source, offset, mapped);
 	source->last = offset;
-	source->position = offset + bytes + s->job->gap_bytes;
+	source->position = offset + bytes;
 	*io = (struct io){.ddir = ddir, .offset = s->region.offset + offset, .bytes = bytes};
 	if (s->job->trimwrite) {
 		s->trimmed = *io;
