@@ -73,8 +73,13 @@ static void capabilities(struct machine *m)
 		if (type == VIRTIO_PCI_CAP_NOTIFY_CFG)
 			CHECK_EQUAL(offset % (data ? 4 : 2), 0);
 	}
+	/* One of each kind: there is no better or worse one (D-077). */
 	for (unsigned type = VIRTIO_PCI_CAP_COMMON_CFG; type <= VIRTIO_PCI_CAP_PCI_CFG; type++)
 		CHECK_EQUAL(seen[type], 1);
+	/* MSI-X is the only kind of message, so two kinds cannot be enabled together (INT-017). */
+	CHECK(m->blk.pci.msix != 0);
+	CHECK_EQUAL(pci_find_capability(&m->blk.pci, PCI_CAP_ID_MSIX, m->blk.pci.msix), 0);
+	CHECK_EQUAL(pci_find_capability(&m->blk.pci, PCI_CAP_ID_MSI, 0), 0);
 	/* Notify addresses (§4.1.4.4.1). */
 	uint32_t multiplier = m->blk.virtio.notify_multiplier, width = data ? 4 : 2;
 	CHECK(multiplier == 0 || (is_power_of_2(multiplier) && multiplier % width == 0));
@@ -157,6 +162,39 @@ static void test_any_subset_of_features_is_accepted(void **state)
 	(void)state;
 	RUN(subsets, "virtio.secure_erase=on", "virtio.lifetime=on", "virtio.in_order=on",
 	    "virtio.notification_data=on");
+}
+
+/* Bits that are not offered: whatever the driver reads of them afterwards, FEATURES_OK does not come with them. */
+static void invalid_bits(struct machine *m)
+{
+	machine_find(m);
+	uint64_t offered = virtio_device_features(&m->blk.virtio);
+	for (unsigned bit = 0; bit < 64; bit++) {
+		uint32_t half = (uint32_t)(offered >> 32 * (bit / 32)), mask = (uint32_t)1 << bit % 32;
+		if (offered & BIT(bit))
+			continue;
+		CHECK_EQUAL(virtio_reset(&m->blk.virtio, 1000000), 0);
+		virtio_add_status(&m->blk.virtio, VIRTIO_CONFIG_S_ACKNOWLEDGE);
+		virtio_add_status(&m->blk.virtio, VIRTIO_CONFIG_S_DRIVER);
+		for (unsigned window = 0; window < 2; window++) {
+			set(m, VIRTIO_PCI_COMMON_GFSELECT, 4, window);
+			set(m, VIRTIO_PCI_COMMON_GF, 4,
+			    (uint32_t)(offered >> 32 * window) | (window == bit / 32 ? mask : 0));
+		}
+		set(m, VIRTIO_PCI_COMMON_GFSELECT, 4, bit / 32);
+		uint32_t seen = get(m, VIRTIO_PCI_COMMON_GF, 4);
+		CHECK_EQUAL(seen & ~mask, half); /* the valid ones read back, the other may */
+		virtio_add_status(&m->blk.virtio, VIRTIO_CONFIG_S_FEATURES_OK);
+		CHECK_EQUAL(virtio_status(&m->blk.virtio), 0x03);
+	}
+	machine_probe(m);
+	machine_check_alive(m);
+}
+
+static void test_invalid_features_do_not_pass_features_ok(void **state)
+{
+	(void)state;
+	RUN(invalid_bits);
 }
 
 static void take_device_config(struct machine *m, uint32_t *words)
@@ -598,10 +636,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		REQ_TEST(test_identity_is_that_of_a_modern_block_device, "D-068 D-069 D-071 D-072 D-073"),
-		REQ_TEST(test_capabilities_are_all_there,
-			 "D-075 D-078 D-079 D-095 D-096 D-099 D-101 D-103 D-104 D-109 D-110 D-117"),
+		REQ_TEST(test_capabilities_are_all_there, "D-075 D-077 D-078 D-079 D-095 D-096 D-099 D-101 "
+							  "D-103 D-104 D-109 D-110 D-117 INT-017"),
 		REQ_TEST(test_offered_features_make_sense, "D-005 D-008 D-051 D-080 D-132 D-133 D-136"),
 		REQ_TEST(test_any_subset_of_features_is_accepted, "D-006 D-081"),
+		REQ_TEST(test_invalid_features_do_not_pass_features_ok, "D-082 D-081 D-007"),
 		REQ_TEST(test_device_configuration_is_there_before_features_ok, "D-012 D-135"),
 		REQ_TEST(test_halves_of_64_bit_fields_are_independent, "D-074"),
 		REQ_TEST(test_reset_leaves_nothing, "D-085 D-086 D-127"),

@@ -524,6 +524,34 @@ static void test_driver_uses_the_window_as_it_may(void **state)
 	RUN(window_use);
 }
 
+/* The cache mode is the device's, or its owner's, to choose: the driver never writes it, so it cannot be wrong about what
+ * became stable when it did. */
+static void cache_mode(struct machine *m)
+{
+	struct shim shim;
+	shim_insert(&shim, m);
+	machine_probe(m);
+	CHECK(virtio_has(&m->blk.virtio, VIRTIO_BLK_F_CONFIG_WCE));
+	load_check_alive(m, 300);
+	CHECK_EQUAL(machine_request(m, 0, VIRTIO_BLK_T_FLUSH, 0, NULL, 0, 1000), 0);
+	CHECK(device_resize(m->guest.device, MACHINE_DISK_BYTES / 1024));
+	machine_wait_us(m, 50);
+	CHECK(blk_config_changed(&m->blk));
+	machine_restart(m);
+	for (unsigned i = 0; i < shim.count; i++) {
+		unsigned offset = 0;
+		CHECK(shim.log[i].kind != MMIO_WRITE ||
+		      shim_place(&shim, &shim.log[i], &offset) != IN_DEVICE);
+	}
+	free(shim.log);
+}
+
+static void test_driver_leaves_the_cache_mode_alone(void **state)
+{
+	(void)state;
+	RUN(cache_mode, "guest.config_wce=on");
+}
+
 /* ---- vectors ---- */
 
 static void few_vectors(struct machine *m)
@@ -786,6 +814,7 @@ int main(void)
 		REQ_TEST(test_driver_reads_again_when_the_generation_changes, "G-010 G-011"),
 		REQ_TEST(test_driver_reads_the_capacity_again, "G-097 G-004"),
 		REQ_TEST(test_driver_uses_the_window_as_it_may, "G-083 G-072"),
+		REQ_TEST(test_driver_leaves_the_cache_mode_alone, "G-105"),
 		REQ_TEST(test_driver_lives_with_any_number_of_vectors, "G-084 G-085"),
 		REQ_TEST(test_driver_gives_up_when_a_vector_is_refused, "G-087 G-021"),
 		REQ_TEST(test_driver_kicks_with_the_right_width_and_value, "G-081 G-088"),

@@ -27,7 +27,7 @@ struct path {
 	char text[];
 };
 
-static const char *path_of(const char *name)
+const char *program_path_of(const char *name)
 {
 	static struct path *all;
 	size_t size = strlen(program_folder()) + strlen(name) + 2;
@@ -41,7 +41,7 @@ static const char *path_of(const char *name)
 
 const char *program_file_of(const char *name, const char *text)
 {
-	const char *path = path_of(name);
+	const char *path = program_path_of(name);
 	FILE *out = fopen(path, "w");
 	assert_non_null(out);
 	fputs(text, out);
@@ -51,7 +51,7 @@ const char *program_file_of(const char *name, const char *text)
 
 const char *program_image(const char *name, uint64_t bytes, uint64_t seed)
 {
-	const char *path = path_of(name);
+	const char *path = program_path_of(name);
 	FILE *out = fopen(path, "w");
 	assert_non_null(out);
 	assert_int_equal(ftruncate(fileno(out), (off_t)bytes), 0);
@@ -63,8 +63,7 @@ const char *program_image(const char *name, uint64_t bytes, uint64_t seed)
 	return path;
 }
 
-/* The program of the same build as this test. */
-static const char *program_path(void)
+const char *program_itself(void)
 {
 	static char self[4096];
 	ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
@@ -91,35 +90,47 @@ static int temporary_file(void)
 	return fd;
 }
 
-struct program_result program_run(const char *arguments, unsigned limit_s)
+struct program_child program_start(const char *arguments, unsigned limit_s)
 {
-	char *words[WORDS_MAX] = {strdup(program_path())}, *copy = strdup(arguments), *state;
+	char *words[WORDS_MAX] = {strdup(program_itself())}, *copy = strdup(arguments), *state;
 	unsigned count = 1;
 	for (char *word = strtok_r(copy, " ", &state); word; word = strtok_r(NULL, " ", &state)) {
 		assert_true(count < WORDS_MAX - 1);
 		words[count++] = word;
 	}
-	int out = temporary_file(), err = temporary_file(), status;
+	struct program_child child = {.out = temporary_file(), .err = temporary_file()};
 	printf("run: %s %s\n", words[0], arguments);
 	fflush(stdout);
-	pid_t pid = fork();
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		dup2(out, STDOUT_FILENO);
-		dup2(err, STDERR_FILENO);
+	child.pid = fork();
+	assert_true(child.pid >= 0);
+	if (child.pid == 0) {
+		dup2(child.out, STDOUT_FILENO);
+		dup2(child.err, STDERR_FILENO);
 		alarm(limit_s);
 		execv(words[0], words);
 		_exit(127);
 	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	struct program_result result = {.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1,
-					.out = read_back(out),
-					.err = read_back(err)};
-	if (result.status < 0)
-		printf("ended by signal %d\n%s", WTERMSIG(status), result.err);
 	free(words[0]);
 	free(copy);
+	return child;
+}
+
+struct program_result program_wait(struct program_child *child)
+{
+	int status;
+	assert_int_equal(waitpid(child->pid, &status, 0), child->pid);
+	struct program_result result = {.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1,
+					.out = read_back(child->out),
+					.err = read_back(child->err)};
+	if (result.status < 0)
+		printf("ended by signal %d\n%s", WTERMSIG(status), result.err);
 	return result;
+}
+
+struct program_result program_run(const char *arguments, unsigned limit_s)
+{
+	struct program_child child = program_start(arguments, limit_s);
+	return program_wait(&child);
 }
 
 void program_free(struct program_result *result)
@@ -128,9 +139,19 @@ void program_free(struct program_result *result)
 	free(result->err);
 }
 
+char *program_read_file(const char *path, size_t *bytes)
+{
+	int fd = open(path, O_RDONLY);
+	struct stat status;
+	if (fd < 0 || fstat(fd, &status) != 0)
+		fail_msg("%s: %s", path, strerror(errno));
+	*bytes = (size_t)status.st_size;
+	return read_back(fd);
+}
+
 json_t *program_run_json(const char *arguments)
 {
-	const char *path = path_of("result.json");
+	const char *path = program_path_of("result.json");
 	char *all;
 	json_error_t error;
 	assert_true(asprintf(&all, "run %s --json %s", arguments, path) > 0);

@@ -5,15 +5,27 @@
 #include "tests/check.h"
 
 #include <jansson.h>
+#include <sys/types.h>
 
 struct program_result {
 	int status;      /* exit status, -1 if it did not end by itself */
 	char *out, *err; /* what it printed; free with program_free */
 };
 
+/* The program itself: that of the same build as this test. */
+const char *program_itself(void);
+
 /* Runs `kickstand` with the words of `arguments` (split at blanks). A run that takes longer than `limit_s` fails the test. */
 struct program_result program_run(const char *arguments, unsigned limit_s);
 void program_free(struct program_result *result);
+
+/* The same in two steps, to do something to the program while it runs. */
+struct program_child {
+	pid_t pid;
+	int out, err;
+};
+struct program_child program_start(const char *arguments, unsigned limit_s);
+struct program_result program_wait(struct program_child *child);
 
 /* Runs `kickstand run ARGUMENTS --json FILE`, expects exit status 0 and returns the document; owner: caller. */
 json_t *program_run_json(const char *arguments);
@@ -22,6 +34,10 @@ json_t *program_run_json(const char *arguments);
 const char *program_file_of(const char *name, const char *text);
 /* An image file of `bytes`, filled with a pattern of `seed` (0 = zeroes). */
 const char *program_image(const char *name, uint64_t bytes, uint64_t seed);
+/* Path of a file in that folder that need not exist. */
+const char *program_path_of(const char *name);
+/* All of a file; freed by the caller. */
+char *program_read_file(const char *path, size_t *bytes);
 /* The folder itself, below build/. */
 const char *program_folder(void);
 

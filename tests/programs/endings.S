@@ -32,3 +32,7 @@ exit:
 	.balign 64
 	.globl tohost
 tohost:	.dword 0
+#if defined(LARGE)		/* more than the core's memory of 256 KiB */
+	.bss
+	.space	300 << 10
+#endif
