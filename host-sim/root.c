@@ -663,7 +663,8 @@ static uint64_t read_piece(struct root *root, uint64_t addr, unsigned bytes)
 uint64_t root_mmio_read(struct root *root, uint64_t addr, unsigned bytes)
 {
 	uint64_t value = 0;
-	for (unsigned done = 0, piece; done != bytes; done += piece) {
+	ASSERT(bytes <= sizeof(value));
+	for (unsigned done = 0, piece; done < bytes; done += piece) {
 		piece = aligned_bytes(addr + done, bytes - done);
 		value |= read_piece(root, addr + done, piece) << 8 * done;
 	}

@@ -148,7 +148,8 @@ int virtqueue_add(struct virtqueue *vq, const struct buffer *pieces, unsigned re
 bool virtqueue_publish(struct virtqueue *vq)
 {
 	vq->published = vq->avail_index;
-	__atomic_thread_fence(__ATOMIC_RELEASE); /* entries before the index (G-051): the device may be another program */
+	__atomic_thread_fence(
+		__ATOMIC_RELEASE); /* entries before the index (G-051): the device may be another program */
 	store(avail_idx(vq), vq->published);
 	vq->ops->dma_sync(
 		vq->ops->ctx); /* the full barrier of G-052: what the device wrote until now is seen */

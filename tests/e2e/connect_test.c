@@ -225,5 +225,6 @@ int main(void)
 		cmocka_unit_test(test_connect_client_killed_midway_leaves_the_server_to_the_next),
 		cmocka_unit_test(test_connect_is_interrupted_with_a_report),
 	};
+	signal(SIGINT, SIG_DFL); /* shells ignore it for what they start in the background */
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

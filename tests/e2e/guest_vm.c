@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -39,6 +40,7 @@ static pid_t start(const char *line, const char *out, const char *err)
 	pid_t pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves nobody behind */
 		int out_fd = open(out, O_CREAT | O_APPEND | O_WRONLY, 0600);
 		int err_fd = open(err, O_CREAT | O_APPEND | O_WRONLY, 0600);
 		dup2(open("/dev/null", O_RDONLY), STDIN_FILENO);

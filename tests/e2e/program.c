@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -104,6 +105,7 @@ struct program_child program_start(const char *arguments, unsigned limit_s)
 	child.pid = fork();
 	assert_true(child.pid >= 0);
 	if (child.pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves nobody behind */
 		dup2(child.out, STDOUT_FILENO);
 		dup2(child.err, STDERR_FILENO);
 		alarm(limit_s);

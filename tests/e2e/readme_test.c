@@ -5,7 +5,7 @@
 
 #define COMMANDS_MAX 40
 
-/* Lines of code blocks that run the program. */
+/* Lines of code blocks that run the program. Servers end when they are told to; they have tests of their own. */
 static unsigned read_commands(char *text, char *commands[COMMANDS_MAX])
 {
 	unsigned count = 0;
@@ -14,7 +14,7 @@ static unsigned read_commands(char *text, char *commands[COMMANDS_MAX])
 		bool command = strncmp(line, "    build/kickstand ", 20) == 0 ||
 			       strncmp(line, "    truncate ", 13) == 0 ||
 			       strncmp(line, "    nbdkit ", 11) == 0;
-		if (!command)
+		if (!command || strstr(line, "kickstand serve"))
 			continue;
 		assert_true(count < COMMANDS_MAX);
 		commands[count++] = line + 4;

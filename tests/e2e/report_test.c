@@ -355,5 +355,6 @@ int main(void)
 		cmocka_unit_test(test_strange_job_names_reach_report_and_document),
 		cmocka_unit_test(test_moderation_and_error_figures_agree),
 	};
+	signal(SIGINT, SIG_DFL); /* shells ignore it for what they start in the background */
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

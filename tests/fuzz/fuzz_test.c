@@ -10,7 +10,8 @@ static void run_fuzzer(const char *name)
 {
 	char line[400];
 	snprintf(line, sizeof(line),
-		 "mkdir -p build/fuzz/corpus/%s && build/fuzz/%s_fuzz -seed=1 -max_total_time=%d -max_len=4096 -verbosity=0 "
+		 "mkdir -p build/fuzz/corpus/%s && build/fuzz/%s_fuzz -seed=1 -max_total_time=%d "
+		 "-max_len=4096 -verbosity=0 "
 		 "-print_final_stats=1 -artifact_prefix=build/fuzz/%s- build/fuzz/corpus/%s",
 		 name, name, SECONDS, name, name);
 	printf("run: %s\n", line);
