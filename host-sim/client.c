@@ -11,7 +11,7 @@
 uint32_t client_max_bytes(const struct fio_job *job)
 {
 	uint32_t max_bytes = SECTOR_BYTES;
-	for (unsigned i = 0; i < IO_DIRECTIONS; i++)
+	for (unsigned i = IO_READ; i <= IO_WRITE; i++)
 		if (job->direction[i])
 			max_bytes = max_u32(max_bytes, job->sizes[i].max_bytes);
 	return max_bytes;

@@ -71,7 +71,7 @@ void client_free(struct client *client);
 MUST_USE int client_check_job(const struct blk_device *blk, const struct fio_job *job, char *error,
 			      size_t error_size);
 
-/* Largest data transfer of a job. */
+/* Largest data transfer of a job; trims have none. */
 uint32_t client_max_bytes(const struct fio_job *job);
 
 /* The clone may begin `start_ps` from now on. */

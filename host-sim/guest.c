@@ -166,25 +166,20 @@ static bool urgent(void *ctx, const uint8_t *wire, size_t size)
 	return root_urgent(((struct guest *)ctx)->root, wire, size);
 }
 
-static void retired(void *ctx, unsigned queue, unsigned head, const struct stamps *stamps)
-{
-	struct guest *guest = ctx;
-	if (guest->retired)
-		guest->retired(guest->user, queue, head, stamps);
-}
-
 int guest_create(struct guest *guest, const struct config *config, const struct guest_options *options,
 		 char *error, size_t error_size)
 {
 	const struct root_ports root_ports = {
 		.ctx = guest, .interrupt = interrupt, .intx = intx_level, .log = log_root};
-	const struct device_host device_host = {
-		.ctx = guest, .tlp = receive, .urgent = urgent, .retired = retired, .log = log_card};
+	const struct device_host device_host = {.ctx = guest,
+						.tlp = receive,
+						.urgent = urgent,
+						.observer = options->observer,
+						.log = log_card};
 	memset(guest, 0, sizeof(*guest));
 	guest->config = config;
 	guest->user = options->user;
 	guest->log = options->log;
-	guest->retired = options->retired;
 	guest->interrupts = options->elsewhere;
 	guest->cpus = guest_cpu_count(config);
 	guest->ops = (struct host_ops){

@@ -39,7 +39,6 @@ struct guest {
 	struct host_ops ops;
 	void *user;
 	void (*log)(void *user, const char *line);
-	void (*retired)(void *user, unsigned queue, unsigned head, const struct stamps *stamps);
 	const struct guest_interrupts *interrupts;
 };
 
@@ -54,8 +53,7 @@ struct guest_options {
 	struct store *store;
 	void *user;
 	void (*log)(void *user, const char *line); /* console, checker; may be NULL */
-	/* As device_host.retired; may be NULL. */
-	void (*retired)(void *user, unsigned queue, unsigned head, const struct stamps *stamps);
+	struct observer observer;                  /* of the card */
 	/* The guest is somebody else's, behind a socket: no RAM here, its interrupts go there, and what the card writes
 	 * is seen there at once. NULL: simulated. */
 	const struct guest_interrupts *elsewhere;

@@ -342,9 +342,11 @@ static void boot_cpu(void *arg)
 	cpu_loop(run, &run->guest.cpu[0]);
 }
 
-static void retired(void *user, unsigned queue, unsigned head, const struct stamps *stamps)
+static void retired(void *user, unsigned queue, unsigned head, const struct stamps *stamps,
+		    const struct probe_work *work)
 {
 	struct run *run = user;
+	(void)work;
 	if (run->shared.retired && queue < run->blk.queues && head < run->blk.queue[0].vq.size)
 		run->shared.retired[queue * run->blk.queue[0].vq.size + head] = *stamps;
 }
@@ -556,7 +558,7 @@ void run_execute(struct run *run, const struct run_options *options)
 		.store = options->store,
 		.user = run,
 		.log = log_line,
-		.retired = retired,
+		.observer = {.ctx = run, .retired = retired},
 	};
 	char error[400];
 	if (options->remote) {

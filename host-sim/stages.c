@@ -53,7 +53,7 @@ void stages_record(struct stages *stages, const struct spans *spans)
 		histogram_record(&stages->span[spans->what[i]], spans->from_ps[i + 1] - spans->from_ps[i]);
 }
 
-void stages_record_card(struct stages *stages, const struct stamps *card)
+void stages_record_card(struct stages *stages, const struct stamps *card, const struct probe_work *work)
 {
 	const uint64_t *at = card->at_ps;
 	uint64_t from_ps = min_u64(at[STAGE_SERVICE], at[STAGE_HEAD]);
@@ -63,9 +63,7 @@ void stages_record_card(struct stages *stages, const struct stamps *card)
 					   .completed_ps = at[STAGE_USED]};
 	if (from_ps == TIME_NEVER_PS || at[STAGE_USED] == TIME_NEVER_PS)
 		return;
-	bool write = at[STAGE_MEDIA_START] != TIME_NEVER_PS && at[STAGE_JOB_DONE] != TIME_NEVER_PS &&
-		     at[STAGE_MEDIA_END] == at[STAGE_JOB_DONE];
-	struct spans spans = spans_of(&guest, card, write);
+	struct spans spans = spans_of(&guest, card, work->op == WORK_WRITE);
 	stages_record(stages, &spans);
 }
 

@@ -44,7 +44,7 @@ struct stages {
 
 void stages_record(struct stages *stages, const struct spans *spans);
 /* The card's part of a request whose guest keeps no time: from doorbell or service until it is used. */
-void stages_record_card(struct stages *stages, const struct stamps *card);
+void stages_record_card(struct stages *stages, const struct stamps *card, const struct probe_work *work);
 
 /* "doorbell", and what it is, for reports. */
 const char *span_name(enum span span);

@@ -514,6 +514,7 @@ static void connect(struct device *device)
 		.msix = device->msix,
 		.virtio = &device->virtio,
 		.doorbells = &device->notify.doorbells,
+		.probe = &device->probe,
 		.ctx = device,
 		.function_reset = function_reset,
 	};
@@ -556,8 +557,7 @@ struct device *device_create(const struct config *config, struct store *store, c
 	device->config = config;
 	device->host = *host;
 	device->store = store;
-	device->probe.retired = host->retired;
-	device->probe.ctx = host->ctx;
+	device->probe.observer = host->observer;
 	device->sram = calloc(1, SRAM_BYTES);
 	device->tcm = calloc(1, TCM_BYTES);
 	create_processes(device);
@@ -646,6 +646,11 @@ bool device_resize(struct device *device, uint64_t sectors)
 {
 	media_set_sectors(device->media, sectors);
 	return device_mail(device, MAILBOX_RESIZE, sectors);
+}
+
+uint64_t device_oldest_request(const struct device *device)
+{
+	return probe_oldest(&device->probe);
 }
 
 bool device_quiescent(struct device *device, const char **what)

@@ -38,8 +38,8 @@ struct device_host {
 	/* True if this TLP has to be delivered as soon as it arrives; others are delivered together with the next one
 	 * that has, or by device_deliver. NULL: all. */
 	bool (*urgent)(void *ctx, const uint8_t *wire, size_t size);
-	/* A request has been given back to the driver; may be NULL. */
-	void (*retired)(void *ctx, unsigned queue, unsigned head, const struct stamps *stamps);
+	/* Told what the card does (probe.h). */
+	struct observer observer;
 	/* A line of the firmware's console or of the card's log; may be NULL. */
 	void (*log)(void *ctx, uint64_t now_ps, const char *line);
 };
@@ -85,6 +85,9 @@ bool device_resize(struct device *device, uint64_t sectors);
 
 /* True if nothing is in flight anywhere in the card; a name of the busy block in *what otherwise. */
 bool device_quiescent(struct device *device, const char **what);
+
+/* All requests with smaller numbers (struct probe_work) have been given back or dropped. */
+uint64_t device_oldest_request(const struct device *device);
 
 /* State of all blocks, for a person: after a deadlock, trap or watchdog. */
 void device_dump(struct device *device, FILE *out);

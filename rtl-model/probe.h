@@ -1,7 +1,8 @@
-/* Time stamps of requests on their way through the card, for the latency breakdown and the trace.
+/* Observation: time stamps of requests on their way through the card, what the requests were, and doorbells, for the
+ * latency breakdown, the trace and recordings.
  *
- * Blocks stamp the slot of a request when it passes them. Stamps are observation only: nothing in the model reads
- * them to decide anything. */
+ * Blocks stamp the slot of a request when it passes them; the mover notes what it is told to do for it, which holds at
+ * all offload levels. Nothing in the model reads any of this to decide anything. */
 #ifndef KICKSTAND_RTL_MODEL_PROBE_H
 #define KICKSTAND_RTL_MODEL_PROBE_H
 
@@ -30,16 +31,95 @@ struct stamps {
 	uint64_t at_ps[STAGE_COUNT]; /* TIME_NEVER_PS = did not pass there */
 };
 
-struct probe {
-	struct stamps slot[SLOTS];
-	/* Request (queue, head) has been given back to the driver; may be NULL. */
-	void (*retired)(void *ctx, unsigned queue, unsigned head, const struct stamps *stamps);
-	void *ctx;
+enum work_op {
+	WORK_OTHER, /* the medium had no part in it: GET_ID, refused requests and the like */
+	WORK_READ,
+	WORK_WRITE,
+	WORK_FLUSH,
+	WORK_DISCARD,
+	WORK_WRITE_ZEROES,
+	WORK_SECURE_ERASE,
 };
 
-static inline void probe_clear(struct probe *probe, unsigned slot)
+/* As many as fit into a slot's small memory, where the firmware has them read. */
+#define WORK_RANGES_MAX (SLOT_LOCAL_BYTES / 16u)
+
+/* What was done on the medium for a request. */
+struct probe_work {
+	uint64_t number; /* counts requests in the order in which they were taken from the rings, from 1 */
+	enum work_op op;
+	unsigned ranges; /* READ and WRITE: 1; FLUSH and OTHER: 0 */
+	struct work_range {
+		uint64_t sector, bytes;
+	} range[WORK_RANGES_MAX];
+};
+
+/* Who is told; functions may be NULL. */
+struct observer {
+	void *ctx;
+	/* Request (queue, head) has been given back to the driver. */
+	void (*retired)(void *ctx, unsigned queue, unsigned head, const struct stamps *stamps,
+			const struct probe_work *work);
+	/* The driver has written a doorbell, which gets to the notify unit at this time. */
+	void (*doorbell)(void *ctx, uint64_t at_ps, unsigned queue);
+};
+
+struct probe {
+	struct stamps slot[SLOTS];
+	struct probe_work work[SLOTS];
+	uint64_t in_flight[SLOTS]; /* number of the request in the slot, 0 = free */
+	uint64_t taken;            /* requests so far */
+	struct observer observer;
+};
+
+/* A request has taken the slot. */
+static inline void probe_begin(struct probe *probe, unsigned slot)
 {
 	memset(&probe->slot[slot], 0xff, sizeof(probe->slot[slot])); /* TIME_NEVER_PS in every entry */
+	probe->in_flight[slot] = ++probe->taken;
+	probe->work[slot].number = probe->taken;
+	probe->work[slot].op = WORK_OTHER;
+	probe->work[slot].ranges = 0;
+}
+
+/* The request has left it, given back to the driver or not. */
+static inline void probe_end(struct probe *probe, unsigned slot)
+{
+	probe->in_flight[slot] = 0;
+}
+
+/* All requests with smaller numbers have left the card. */
+static inline uint64_t probe_oldest(const struct probe *probe)
+{
+	uint64_t oldest = probe->taken + 1;
+	for (unsigned i = 0; i < SLOTS; i++)
+		if (probe->in_flight[i] != 0)
+			oldest = min_u64(oldest, probe->in_flight[i]);
+	return oldest;
+}
+
+static inline void probe_retired(struct probe *probe, unsigned slot, unsigned queue, unsigned head)
+{
+	const struct observer *observer = &probe->observer;
+	probe_end(probe, slot);
+	if (observer->retired)
+		observer->retired(observer->ctx, queue, head, &probe->slot[slot], &probe->work[slot]);
+}
+
+static inline void probe_doorbell(const struct probe *probe, uint64_t at_ps, unsigned queue)
+{
+	if (probe->observer.doorbell)
+		probe->observer.doorbell(probe->observer.ctx, at_ps, queue);
+}
+
+/* The mover is given a job; requests with several ranges give it several. */
+static inline void probe_note_work(struct probe *probe, unsigned slot, enum work_op op, uint64_t sector,
+				   uint64_t bytes)
+{
+	struct probe_work *work = &probe->work[slot];
+	work->op = op;
+	if (bytes != 0 && work->ranges < WORK_RANGES_MAX)
+		work->range[work->ranges++] = (struct work_range){sector, bytes};
 }
 
 static inline void probe_stamp(struct probe *probe, unsigned slot, enum stage stage, uint64_t now_ps)

@@ -27,13 +27,6 @@ static void guest_log(void *user, const char *line)
 	card_say(user, "%s", line);
 }
 
-static void guest_retired(void *user, unsigned queue, unsigned head, const struct stamps *stamps)
-{
-	struct card *card = user;
-	if (card->retired)
-		card->retired(card->retired_ctx, queue, head, stamps);
-}
-
 static void message(void *user, unsigned vector)
 {
 	struct card *card = user;
@@ -55,13 +48,11 @@ int card_create(struct card *card, const struct card_options *options, char *err
 	card->config = options->config;
 	card->loop = options->loop;
 	card->log = options->log;
-	card->retired = options->retired;
-	card->retired_ctx = options->retired_ctx;
 	const struct guest_options guest = {.firmware_path = options->firmware_path,
 					    .store = options->store,
 					    .user = card,
 					    .log = guest_log,
-					    .retired = guest_retired,
+					    .observer = options->observer,
 					    .elsewhere = &interrupts};
 	return guest_create(&card->guest, options->config, &guest, error, error_size);
 }

@@ -30,8 +30,6 @@ struct card {
 	struct card_sink sink; /* functions NULL: nobody is there */
 	bool held;             /* loop_ports.held: the front-end sets it */
 	void (*log)(const char *line);
-	void (*retired)(void *ctx, unsigned queue, unsigned head, const struct stamps *stamps);
-	void *retired_ctx;
 };
 
 struct card_options {
@@ -40,9 +38,7 @@ struct card_options {
 	struct store *store;
 	struct loop *loop;
 	void (*log)(const char *line); /* worth a person's attention; may be NULL */
-	/* As device_host.retired; may be NULL. */
-	void (*retired)(void *ctx, unsigned queue, unsigned head, const struct stamps *stamps);
-	void *retired_ctx;
+	struct observer observer;
 };
 
 /* Builds the card and powers it on. Returns 0, or -1 with a one-line reason. */

@@ -11,7 +11,7 @@ static const char default_disk[] = "ram:64M";
 struct arguments {
 	struct config config;
 	const char *vfio_user, *vhost_user;
-	const char *disk, *json, *firmware;
+	const char *disk, *json, *firmware, *record;
 	enum loop_pace pace;
 	bool quiet;
 };
@@ -31,6 +31,9 @@ static void usage(FILE *out)
 	      "  --seed N                the same as --set sim.seed=N\n"
 	      "  --json FILE             figures for machines at the end, - for standard output (then no "
 	      "report)\n"
+	      "  --record FILE           what the guest does, as a fio I/O log for `read_iolog` of kickstand "
+	      "run;\n"
+	      "                          doorbells go to FILE.doorbells\n"
 	      "  --firmware ELF          another firmware than the one built with the program\n"
 	      "  --quiet                 no lines about clients on standard error\n"
 	      "  --help                  this text\n\n"
@@ -69,6 +72,7 @@ static int parse_arguments(struct arguments *arguments, int argc, char **argv)
 		{"json", required_argument, NULL, 'J'},
 		{"pace", required_argument, NULL, 'p'},
 		{"firmware", required_argument, NULL, 'f'},
+		{"record", required_argument, NULL, 'r'},
 		{"quiet", no_argument, NULL, 'q'},
 		{"help", no_argument, NULL, 'h'},
 		{0},
@@ -101,6 +105,7 @@ static int parse_arguments(struct arguments *arguments, int argc, char **argv)
 		case 'd': arguments->disk = optarg; break;
 		case 'J': arguments->json = optarg; break;
 		case 'f': arguments->firmware = optarg; break;
+		case 'r': arguments->record = optarg; break;
 		case 'q': arguments->quiet = true; break;
 		case 'h': usage(stdout); return EXIT_OK;
 		default: return EXIT_USAGE; /* getopt has said what is wrong */
@@ -131,6 +136,8 @@ static int finish(struct serve *serve, const struct arguments *arguments)
 		report_serve(serve, stdout);
 	if (arguments->json && results_write_serve(serve, arguments->json, error, sizeof(error)) != 0)
 		return complain(error);
+	if (serve->record_error[0] != '\0')
+		return complain(serve->record_error);
 	const char *disk_error = store_error(serve->options.store);
 	if (disk_error)
 		fprintf(stderr, "kickstand serve: %s\n", disk_error);
@@ -151,6 +158,7 @@ static int execute(const struct arguments *arguments, struct store *store)
 		.store = store,
 		.firmware_path = arguments->firmware ? arguments->firmware : firmware,
 		.pace = arguments->pace,
+		.record = arguments->record,
 		.quiet = arguments->quiet,
 	};
 	serve_execute(serve, &options);

@@ -22,6 +22,21 @@ static const char *pace_meaning(const struct serve *serve)
 						  "since the guest's own time does not count";
 }
 
+static void print_record(const struct serve *serve, FILE *out)
+{
+	const struct record_stats *recorded = &serve->recorded;
+	if (!serve->options.record)
+		return;
+	fprintf(out,
+		"recorded   %" PRIu64 " requests in %s, %" PRIu64 " doorbells in %s.doorbells; %" PRIu64
+		" requests left out (GET_ID, secure erase, refused)",
+		recorded->requests, serve->options.record, recorded->doorbells, serve->options.record,
+		recorded->left_out);
+	if (recorded->late != 0)
+		fprintf(out, ", %" PRIu64 " out of order", recorded->late);
+	fputc('\n', out);
+}
+
 void report_serve(const struct serve *serve, FILE *out)
 {
 	const struct figures figures = figures_since(&serve->end, &serve->start);
@@ -36,7 +51,9 @@ void report_serve(const struct serve *serve, FILE *out)
 		"time       %.3f ms simulated in %.2f s, asleep %.2f s; at most %.3f ms behind the clock\n",
 		(double)figures.time_ps / (double)PS_PER_MS, (double)loop->wall_ns / NS_PER_S,
 		(double)loop->asleep_ns / NS_PER_S, (double)loop->lag_max_ns / 1e6);
-	fprintf(out, "           %s\n\n", pace_meaning(serve));
+	fprintf(out, "           %s\n", pace_meaning(serve));
+	print_record(serve, out);
+	fputc('\n', out);
 	if (serve->requests != 0)
 		report_stages(&serve->stages, out);
 }
@@ -55,6 +72,13 @@ int results_write_serve(const struct serve *serve, const char *path, char *error
 				      "wall_s", (double)loop->wall_ns / NS_PER_S, "asleep_s",
 				      (double)loop->asleep_ns / NS_PER_S, "lag_max_ns",
 				      (json_int_t)loop->lag_max_ns));
+	if (serve->options.record)
+		json_object_set_new(root, "record",
+				    json_pack("{s:s, s:I, s:I, s:I, s:I}", "file", serve->options.record,
+					      "requests", (json_int_t)serve->recorded.requests, "left_out",
+					      (json_int_t)serve->recorded.left_out, "late",
+					      (json_int_t)serve->recorded.late, "doorbells",
+					      (json_int_t)serve->recorded.doorbells));
 	json_object_set_new(root, "sim",
 			    json_pack("{s:I, s:I}", "time_ns", (json_int_t)(figures.time_ps / PS_PER_NS),
 				      "events", (json_int_t)figures.events));

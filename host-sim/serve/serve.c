@@ -45,6 +45,8 @@ static bool over(void *ctx)
 					      [DEVICE_HALTED] = "the core stopped"};
 	struct serve *serve = ctx;
 	enum device_failure failure = device_failure(serve->card.guest.device);
+	if (serve->record)
+		record_flush_if_idle(serve->record, device_oldest_request(serve->card.guest.device));
 	if (failure != DEVICE_OK)
 		fail(serve, SERVE_FAILED, reasons[failure]);
 	return failure != DEVICE_OK;
@@ -128,13 +130,33 @@ static void server(void *arg)
 /* ---- figures ---- */
 
 /* A request has been given back: the card's part of its time. */
-static void retired(void *user, unsigned queue, unsigned head, const struct stamps *stamps)
+static void retired(void *user, unsigned queue, unsigned head, const struct stamps *stamps,
+		    const struct probe_work *work)
 {
 	struct serve *serve = user;
-	(void)queue;
 	(void)head;
 	serve->requests++;
-	stages_record_card(&serve->stages, stamps);
+	stages_record_card(&serve->stages, stamps, work);
+	if (serve->record)
+		record_retired(serve->record, queue, stamps, work,
+			       device_oldest_request(serve->card.guest.device));
+}
+
+static void doorbell(void *user, uint64_t at_ps, unsigned queue)
+{
+	struct serve *serve = user;
+	if (serve->record)
+		record_doorbell(serve->record, at_ps, queue);
+}
+
+static void end_record(struct serve *serve)
+{
+	if (!serve->record)
+		return;
+	serve->recorded = *record_stats(serve->record);
+	if (record_close(serve->record, serve->record_error, sizeof(serve->record_error)) == 0)
+		serve->record_error[0] = '\0';
+	serve->record = NULL;
 }
 
 /* ---- from start to end ---- */
@@ -165,8 +187,7 @@ static int set_up(struct serve *serve)
 		.store = options->store,
 		.loop = serve->loop,
 		.log = say,
-		.retired = retired,
-		.retired_ctx = serve,
+		.observer = {.ctx = serve, .retired = retired, .doorbell = doorbell},
 	};
 	if (card_create(&serve->card, &card, serve->error, sizeof(serve->error)) != 0)
 		return -1;
@@ -177,6 +198,10 @@ static int set_up(struct serve *serve)
 		snprintf(serve->error, sizeof(serve->error), "out of memory");
 		return -1;
 	}
+	/* Last, so that a server that cannot start leaves an earlier recording alone. */
+	if (options->record && !(serve->record = record_open(options->record, options->config->device.queues,
+							     serve->error, sizeof(serve->error))))
+		return -1;
 	return 0;
 }
 
@@ -192,6 +217,7 @@ void serve_execute(struct serve *serve, const struct serve_options *options)
 	kernel_thread_spawn("server", server, serve);
 	loop_run(serve->loop);
 	serve->end = figures_now(&serve->card.guest);
+	end_record(serve);
 	serve->loop_stats = loop_stats(serve->loop);
 }
 

@@ -4,6 +4,7 @@
 
 #include "host-sim/figures.h"
 #include "host-sim/serve/front_end.h"
+#include "host-sim/serve/record.h"
 #include "host-sim/stages.h"
 
 struct serve_options {
@@ -13,7 +14,8 @@ struct serve_options {
 	struct store *store;
 	const char *firmware_path;
 	enum loop_pace pace;
-	bool quiet; /* no lines about clients coming and going */
+	const char *record; /* file for what the guest does; NULL: none */
+	bool quiet;         /* no lines about clients coming and going */
 };
 
 enum serve_outcome {
@@ -34,6 +36,9 @@ struct serve {
 	struct figures start, end; /* card up, and last */
 	struct stages stages;
 	uint64_t requests;
+	struct record *record; /* while serving; NULL: none */
+	struct record_stats recorded;
+	char record_error[300]; /* "" = none */
 	struct loop_stats loop_stats;
 	enum serve_outcome outcome;
 	char error[400];

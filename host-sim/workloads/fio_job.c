@@ -109,6 +109,20 @@ static int apply_options(struct reader *r, struct fio_job *job, const struct fio
 	return 0;
 }
 
+/* The log to replay; names are relative to the job file. */
+static int load_iolog(struct reader *r, struct fio_job *job)
+{
+	const char *slash = strrchr(r->file, '/');
+	int folder = slash && job->read_iolog[0] != '/' ? (int)(slash + 1 - r->file) : 0;
+	char *path;
+	job->iolog = calloc(1, sizeof(*job->iolog));
+	if (!job->iolog || asprintf(&path, "%.*s%s", folder, r->file, job->read_iolog) < 0)
+		return out_of_memory(r);
+	int failed = iolog_load(job->iolog, path, job->replay_skip, r->error, r->error_size);
+	free(path);
+	return failed;
+}
+
 static int end_job(struct reader *r)
 {
 	char remark[400];
@@ -124,6 +138,8 @@ static int end_job(struct reader *r)
 	job->options = r->options;
 	r->options = (struct fio_option_list){0};
 	if (apply_options(r, job, &job->options) != 0)
+		return -1;
+	if (job->read_iolog && load_iolog(r, job) != 0)
 		return -1;
 	switch (fio_job_settle(job, remark, sizeof(remark))) {
 	case FIO_TAKEN: return 0;
@@ -308,8 +324,12 @@ int fio_jobs_load(struct fio_jobs *jobs, const char *path, char *error, size_t e
 
 void fio_jobs_free(struct fio_jobs *jobs)
 {
-	for (unsigned i = 0; i < jobs->count; i++)
+	for (unsigned i = 0; i < jobs->count; i++) {
 		free_options(&jobs->job[i].options);
+		if (jobs->job[i].iolog)
+			iolog_free(jobs->job[i].iolog);
+		free(jobs->job[i].iolog);
+	}
 	for (unsigned i = 0; i < jobs->notes; i++)
 		free(jobs->note[i]);
 	free_options(&jobs->globals);

@@ -12,6 +12,7 @@
 
 #include "host-sim/workloads/fio_value.h"
 #include "host-sim/workloads/io.h"
+#include "host-sim/workloads/iolog.h"
 
 #include <stdio.h>
 
@@ -105,6 +106,13 @@ struct fio_job {
 	unsigned complete_min, complete_max;     /* completions taken at once */
 	uint64_t fsync_blocks, fdatasync_blocks; /* a flush every so many writes; 0 = never */
 	bool end_fsync;
+
+	/* Replay: all there is to do is in the log. Clone i does what concerns files i, i + numjobs, … of it. */
+	const char *read_iolog;     /* as written; NULL = none */
+	struct iolog *iolog;        /* read; NULL = none. Owned by struct fio_jobs */
+	bool replay_no_stall;       /* without the log's times */
+	unsigned replay_time_scale; /* percent of the log's speed */
+	unsigned replay_skip;       /* kinds of I/O left out: a bit per enum io_ddir */
 
 	/* Checks */
 	bool verify;          /* data read is compared */

@@ -63,7 +63,7 @@ static const char engine_detail[] = "the driver's own costs are set by the [host
 static const char no_logs[] = "no log is written; use --json for results or --trace for single I/Os";
 static const char only_logs[] = "it only concerns logs, which are not written";
 static const char no_zones[] = "the disk has no zones; leave it out";
-static const char no_replay[] = "replay of I/O logs is not implemented yet; describe the workload by options";
+static const char no_blktrace[] = "blktrace files are not read; give a log of version 2 or 3 with read_iolog";
 static const char no_steady[] = "runs are not ended by their results; use runtime or number_ios";
 static const char no_flow[] = "jobs do not pace each other; use rate or rate_iops";
 
@@ -312,18 +312,24 @@ static const struct option options[] = {
 	{"ignore_zone_limits", NULL, REFUSED, no_zones},
 	{"zone_reset_threshold", NULL, REFUSED, no_zones},
 	{"zone_reset_frequency", NULL, REFUSED, no_zones},
-	{"read_iolog", NULL, REFUSED, no_replay},
-	{"read_iolog_chunked", NULL, REFUSED, no_replay},
-	{"replay_no_stall", NULL, REFUSED, no_replay},
-	{"replay_redirect", NULL, REFUSED, no_replay},
-	{"replay_scale", NULL, REFUSED, no_replay},
-	{"replay_align", NULL, REFUSED, no_replay},
-	{"replay_time_scale", NULL, REFUSED, no_replay},
-	{"replay_skip", NULL, REFUSED, no_replay},
-	{"merge_blktrace_file", NULL, REFUSED, no_replay},
-	{"merge_blktrace_scalars", NULL, REFUSED, no_replay},
-	{"merge_blktrace_iters", NULL, REFUSED, no_replay},
-	{"write_iolog", NULL, REFUSED, "writing I/O logs is not implemented yet; use --trace"},
+	{"read_iolog", NULL, CUSTOM(fio_parse_read_iolog, "the name of an I/O log"),
+	 "replay a log of version 2 or 3 (relative to the job file); see Replay below"},
+	{"read_iolog_chunked", NULL, IGNORED, "logs are read whole"},
+	{"replay_no_stall", NULL, BOOL(replay_no_stall),
+	 "replay as fast as iodepth allows, without the log's times"},
+	{"replay_redirect", NULL, IGNORED, one_disk},
+	{"replay_scale", NULL, REFUSED, "offsets are replayed as they are; give a larger --disk"},
+	{"replay_align", NULL, REFUSED, "offsets are replayed as they are; leave it out"},
+	{"replay_time_scale", NULL, COUNT(replay_time_scale, 1, 1000000),
+	 "percentage of the log's speed: 50 takes twice the time"},
+	{"replay_skip", NULL, CUSTOM(fio_parse_replay_skip, "a list of read, write, trim, sync"),
+	 "kinds of I/O of the log to leave out; sync means datasync too"},
+	{"merge_blktrace_file", NULL, REFUSED, no_blktrace},
+	{"merge_blktrace_scalars", NULL, REFUSED, no_blktrace},
+	{"merge_blktrace_iters", NULL, REFUSED, no_blktrace},
+	{"write_iolog", NULL, REFUSED,
+	 "a simulated guest's I/O is the job's; use --trace, or `kickstand serve --record` for a real "
+	 "guest's"},
 
 	/* Reports */
 	{"group_reporting", NULL, FLAG(group_reporting), "one report for all clones and jobs of a group"},

@@ -375,6 +375,39 @@ enum fio_outcome fio_parse_continue_on_error(struct fio_job *job, const char *va
 	return FIO_TAKEN;
 }
 
+enum fio_outcome fio_parse_read_iolog(struct fio_job *job, const char *value, char *reason, size_t size)
+{
+	if (strcmp(value, "-") == 0 || strchr(value, ':')) {
+		snprintf(reason, size,
+			 ": '%.60s' is not supported: one log serves all clones, each with files of its own; "
+			 "give one name, without ':'",
+			 value);
+		return FIO_REFUSED;
+	}
+	job->read_iolog = value;
+	return FIO_TAKEN;
+}
+
+enum fio_outcome fio_parse_replay_skip(struct fio_job *job, const char *value, char *reason, size_t size)
+{
+	static const unsigned kinds[] = {1u << IO_READ, 1u << IO_WRITE, 1u << IO_TRIM,
+					 1u << IO_SYNC | 1u << IO_DATASYNC};
+	const char *rest = value;
+	unsigned skip = 0;
+	(void)reason;
+	(void)size;
+	do {
+		char piece[16];
+		unsigned index;
+		if (fio_next_piece(&rest, ',', piece, sizeof(piece)) != 0 ||
+		    !fio_word_index("read|write|trim|sync", piece, &index))
+			return FIO_REFUSED;
+		skip |= kinds[index];
+	} while (rest);
+	job->replay_skip = skip;
+	return FIO_TAKEN;
+}
+
 enum fio_outcome fio_parse_percentile_list(struct fio_job *job, const char *value, char *reason, size_t size)
 {
 	const char *rest = value;

@@ -17,7 +17,8 @@ fio_parser fio_parse_name, fio_parse_description, fio_parse_rw, fio_parse_bs, fi
 	fio_parse_bssplit, fio_parse_blockalign, fio_parse_rwmixwrite, fio_parse_percentage_random,
 	fio_parse_random_distribution, fio_parse_randseed, fio_parse_startdelay, fio_parse_rate,
 	fio_parse_rate_iops, fio_parse_ioengine, fio_parse_direct, fio_parse_buffered, fio_parse_verify,
-	fio_parse_continue_on_error, fio_parse_percentile_list, fio_parse_kb_base;
+	fio_parse_continue_on_error, fio_parse_percentile_list, fio_parse_kb_base, fio_parse_read_iolog,
+	fio_parse_replay_skip;
 
 /* True if `word` is one of the words of "first|second|…"; *index is its place. */
 bool fio_word_index(const char *words, const char *word, unsigned *index);

@@ -22,6 +22,7 @@ void fio_job_defaults(struct fio_job *job)
 	job->read_percent = 50;
 	job->repeat_random = true;
 	job->loops = 1;
+	job->replay_time_scale = 100;
 	job->numjobs = 1;
 	job->think_blocks = 1;
 	job->iodepth = 1;
@@ -54,6 +55,20 @@ static void settle_sizes(struct fio_job *job)
 		if (sizes->align_bytes != sizes->min_bytes && job->direction[d])
 			job->no_random_map = true;
 	}
+}
+
+/* Kind, place and size of all I/Os are the log's, and so are flushes; as in fio, options about them do not count. */
+static void settle_replay(struct fio_job *job)
+{
+	job->random = job->trimwrite = job->sequence_identical = false;
+	job->sequence = 1;
+	job->gap_bytes = 0;
+	for (unsigned d = 0; d < IO_DIRECTIONS; d++) {
+		job->direction[d] = job->iolog->max_bytes[d] != 0;
+		job->sizes[d] = (struct fio_sizes){.bs = job->iolog->max_bytes[d]};
+	}
+	job->size = job->io_size = job->offset = job->offset_increment = (struct fio_amount){0};
+	job->fsync_blocks = job->fdatasync_blocks = 0;
 }
 
 static const char *settle_conflict(const struct fio_job *job)
@@ -91,6 +106,8 @@ enum fio_outcome fio_job_settle(struct fio_job *job, char *reason, size_t reason
 		snprintf(reason, reason_size, "%s", conflict);
 		return FIO_REFUSED;
 	}
+	if (job->iolog)
+		settle_replay(job);
 	settle_sizes(job);
 	if (job->distribution != FIO_UNIFORM)
 		job->no_random_map = true;
@@ -150,7 +167,7 @@ struct fio_region fio_job_region(const struct fio_job *job, unsigned clone, uint
 	} else if (job->size.value) {
 		region.bytes = job->size.value;
 	}
-	region.io_bytes = region.bytes;
+	region.io_bytes = job->iolog ? UINT64_MAX : region.bytes;
 	if (job->io_size.value)
 		region.io_bytes = job->io_size.percent ? percent_of(region.bytes, job->io_size.value)
 						       : job->io_size.value;
@@ -200,6 +217,8 @@ static int check_region(const struct fio_job *job, unsigned clone, uint64_t disk
 
 int fio_job_check(const struct fio_job *job, uint64_t disk_bytes, char *error, size_t error_size)
 {
+	if (job->iolog)
+		return iolog_check(job->iolog, disk_bytes, error, error_size);
 	for (unsigned d = 0; d < IO_DIRECTIONS; d++) {
 		if (job->direction[d] && !sizes_in_sectors(&job->sizes[d])) {
 			snprintf(error, error_size,

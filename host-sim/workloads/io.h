@@ -14,6 +14,7 @@ struct io {
 	uint32_t bytes;  /* a multiple of 512; 0 for flushes */
 	uint64_t offset; /* bytes from the start of the disk; 0 for flushes */
 	bool readback;   /* a read of the verify phase */
+	uint64_t due_ps; /* replay: not before this time after the loop's start */
 };
 
 #endif

@@ -24,6 +24,8 @@ struct io_gen {
 	unsigned loops_left;
 	uint64_t loop;
 
+	uint64_t loop_ps; /* when this loop began; TIME_NEVER_PS: not yet */
+
 	/* Of this loop; reading back repeats as many I/Os as were drawn. */
 	uint64_t drawn, bytes, writes;
 	uint64_t repeated;
@@ -55,6 +57,7 @@ static void start_loop(struct io_gen *gen)
 	io_stream_start(&gen->stream, loop_seed(gen));
 	gen->drawn = gen->bytes = gen->writes = gen->repeated = 0;
 	gen->sync_due = gen->have_held = gen->synced = false;
+	gen->loop_ps = TIME_NEVER_PS;
 	gen->phase = PHASE_RUN;
 }
 
@@ -76,7 +79,7 @@ struct io_gen *io_gen_create(const struct fio_job *job, unsigned clone, uint64_t
 	gen->loops_left = job->loops;
 	gen->think_until_ps = TIME_NEVER_PS;
 	rng_seed(&gen->rate_rng, gen->seed, UINT64_C(0x7a7e) << 40);
-	if (io_stream_init(&gen->stream, job, fio_job_region(job, clone, disk_bytes),
+	if (io_stream_init(&gen->stream, job, clone, fio_job_region(job, clone, disk_bytes),
 			   runs_on(job) || job->io_size.value != 0) != 0) {
 		free(gen);
 		return NULL;
@@ -152,9 +155,15 @@ static uint64_t scaled_time(uint64_t count, uint64_t per_second)
 	return ps > TIME_NEVER_PS / 2 ? TIME_NEVER_PS / 2 : (uint64_t)ps;
 }
 
+/* When a replay is to do the held I/O. Late ones do not move those behind them. */
+static uint64_t due_ps(const struct io_gen *gen)
+{
+	return gen->held.due_ps ? gen->loop_ps + gen->held.due_ps : 0;
+}
+
 /* When the rate allows the held I/O: as if all before it had kept the rate exactly, so that a job held up by a
  * slow device catches up. */
-static uint64_t not_before_ps(const struct io_gen *gen)
+static uint64_t rate_allows_ps(const struct io_gen *gen)
 {
 	const struct fio_job *job = gen->job;
 	enum io_ddir ddir = gen->held.ddir;
@@ -216,12 +225,14 @@ static enum io_gen_answer next_of_run(struct io_gen *gen, uint64_t now_ps, struc
 	enum io_gen_answer answer = think(gen, now_ps, wake_ps);
 	if (answer != IO_GEN_READY)
 		return answer;
+	if (gen->loop_ps == TIME_NEVER_PS)
+		gen->loop_ps = now_ps;
 	if (!gen->have_held && !draw(gen)) {
 		gen->phase = PHASE_DRAIN;
 		return IO_GEN_DRAIN;
 	}
 	gen->have_held = true;
-	*wake_ps = not_before_ps(gen);
+	*wake_ps = max_u64(rate_allows_ps(gen), due_ps(gen));
 	if (now_ps < *wake_ps)
 		return IO_GEN_WAIT;
 	gen->have_held = false;
@@ -234,7 +245,8 @@ static enum io_gen_answer next_of_run(struct io_gen *gen, uint64_t now_ps, struc
 
 static void end_loop(struct io_gen *gen)
 {
-	bool again = gen->job->time_based || --gen->loops_left > 0;
+	/* A log may have nothing for this clone, however often it is replayed. */
+	bool again = gen->drawn != 0 && (gen->job->time_based || --gen->loops_left > 0);
 	gen->loop++;
 	if (gen->stopped || !again)
 		gen->phase = PHASE_DONE;

@@ -50,9 +50,12 @@ static int init_source(struct io_stream *s, unsigned direction)
 	return source->skew ? 0 : -1;
 }
 
-int io_stream_init(struct io_stream *s, const struct fio_job *job, struct fio_region region, bool wrap)
+int io_stream_init(struct io_stream *s, const struct fio_job *job, unsigned clone, struct fio_region region,
+		   bool wrap)
 {
-	*s = (struct io_stream){.job = job, .region = region, .wrap = wrap};
+	*s = (struct io_stream){.job = job, .region = region, .wrap = wrap, .clone = clone};
+	if (job->iolog)
+		return 0;
 	for (unsigned d = 0; d < IO_DIRECTIONS; d++) {
 		if (job->direction[d] && init_source(s, d) != 0) {
 			io_stream_free(s);
@@ -75,6 +78,8 @@ void io_stream_start(struct io_stream *s, uint64_t seed)
 {
 	rng_seed(&s->rng, seed, RNG_DRAWS);
 	s->write_next = false;
+	s->entry = 0;
+	s->pass_us = 0;
 	for (unsigned d = 0; d < IO_DIRECTIONS; d++) {
 		struct io_source *source = &s->source[d];
 		source->position = source->last = 0;
@@ -208,8 +213,51 @@ static uint32_t choose_size(struct io_stream *s, const struct io_source *source,
 	return size;
 }
 
+/* ---- replay ---- */
+
+/* Time in the log to time in the replay. */
+static uint64_t replay_ps(const struct fio_job *job, uint64_t at_us)
+{
+	unsigned __int128 ps = (unsigned __int128)at_us * PS_PER_US * 100 / job->replay_time_scale;
+	if (job->replay_no_stall)
+		return 0;
+	return ps > TIME_NEVER_PS / 4 ? TIME_NEVER_PS / 4 : (uint64_t)ps;
+}
+
+/* The next entry of a file that is this clone's; one pass at most, since there may be none. */
+static const struct iolog_entry *next_entry(struct io_stream *s)
+{
+	const struct iolog *log = s->job->iolog;
+	for (size_t seen = 0; seen <= log->entries; seen++) {
+		if (s->entry == log->entries) {
+			if (!s->wrap)
+				return NULL;
+			s->entry = 0;
+			s->pass_us += log->end_us;
+		}
+		const struct iolog_entry *entry = &log->entry[s->entry++];
+		if (entry->file % s->job->numjobs == s->clone)
+			return entry;
+	}
+	return NULL;
+}
+
+static bool replay_next(struct io_stream *s, struct io *io)
+{
+	const struct iolog_entry *entry = next_entry(s);
+	if (!entry)
+		return false;
+	*io = (struct io){.ddir = (enum io_ddir)entry->ddir,
+			  .offset = entry->offset,
+			  .bytes = entry->bytes,
+			  .due_ps = replay_ps(s->job, s->pass_us + entry->at_us)};
+	return true;
+}
+
 bool io_stream_next(struct io_stream *s, struct io *io)
 {
+	if (s->job->iolog)
+		return replay_next(s, io);
 	uint64_t offset;
 	bool mapped;
 	if (s->write_next) {

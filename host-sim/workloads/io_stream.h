@@ -33,17 +33,22 @@ struct io_stream {
 		map[IO_DIRECTIONS]; /* directions with blocks of the same size share the first one's */
 	struct io trimmed;          /* rw=trimwrite: the trim whose write is next */
 	bool write_next;
+
+	/* Replay */
+	unsigned clone;
+	size_t entry;     /* of the log, next to look at */
+	uint64_t pass_us; /* when this pass over the log began */
 };
 
-/* The job stays the caller's. -1 if out of memory. */
-MUST_USE int io_stream_init(struct io_stream *s, const struct fio_job *job, struct fio_region region,
-			    bool wrap);
+/* The I/Os of clone `clone`. The job stays the caller's. -1 if out of memory. */
+MUST_USE int io_stream_init(struct io_stream *s, const struct fio_job *job, unsigned clone,
+			    struct fio_region region, bool wrap);
 void io_stream_free(struct io_stream *s);
 
 /* Begins at the beginning. The order depends on `seed`. */
 void io_stream_start(struct io_stream *s, uint64_t seed);
 
-/* The next read, write or trim; false when the region is done and does not wrap. */
+/* The next read, write or trim; in a replay, flush too. False when the region (or the log) is done and does not wrap. */
 MUST_USE bool io_stream_next(struct io_stream *s, struct io *io);
 
 #ifdef __cplusplus

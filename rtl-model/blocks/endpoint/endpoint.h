@@ -25,6 +25,7 @@
 #include "rtl-model/blocks/virtio/virtio_regs.h"
 #include "rtl-model/config.h"
 #include "rtl-model/fifo.h"
+#include "rtl-model/probe.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -51,6 +52,7 @@ struct endpoint_ports {
 	struct msix *msix;
 	struct virtio_regs *virtio;
 	struct doorbell_fifo *doorbells;
+	const struct probe *probe;
 	void *ctx;
 	/* The function is being reset: all engines have to stop at once and the firmware to start over. */
 	void (*function_reset)(void *ctx, uint64_t now_ps);

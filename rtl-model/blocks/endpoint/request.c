@@ -21,13 +21,12 @@ static uint32_t bar_read32(struct endpoint *endpoint, uint64_t now_ps, int bar, 
 /* The address tells the queue; the value only carries avail.idx with NOTIFICATION_DATA (V-067). */
 static void doorbell(struct endpoint *endpoint, uint64_t now_ps, uint32_t offset, uint32_t value)
 {
+	uint16_t queue = (uint16_t)((offset - VIRTIO_NOTIFY_OFFSET) / VIRTIO_NOTIFY_MULTIPLIER);
+	uint64_t at_ps = now_ps + endpoint->period_ps;
 	endpoint->stats.doorbells++;
-	doorbell_fifo_push(
-		endpoint->ports.doorbells, now_ps + endpoint->period_ps,
-		(struct doorbell){
-			.queue = (uint16_t)((offset - VIRTIO_NOTIFY_OFFSET) / VIRTIO_NOTIFY_MULTIPLIER),
-			.value = value,
-		});
+	probe_doorbell(endpoint->ports.probe, at_ps, queue);
+	doorbell_fifo_push(endpoint->ports.doorbells, at_ps,
+			   (struct doorbell){.queue = queue, .value = value});
 }
 
 static void bar_write32(struct endpoint *endpoint, uint64_t now_ps, int bar, uint32_t offset, uint32_t data,

@@ -48,8 +48,10 @@ void fetch_reset(struct fetch *fetch)
 	fetch->parser_free_ps = 0;
 	memset(fetch->slot_taken, 0, sizeof(fetch->slot_taken));
 	fetch->free_slots = SLOTS;
-	for (unsigned i = 0; i < SLOTS; i++)
+	for (unsigned i = 0; i < SLOTS; i++) {
 		fetch->free_slot[i] = (uint16_t)(SLOTS - 1 - i);
+		probe_end(fetch->ports.probe, i);
+	}
 }
 
 static void take_done(struct fetch *fetch, uint64_t now_ps)
@@ -82,7 +84,7 @@ unsigned fetch_slot_take(struct fetch *fetch)
 	ASSERT(fetch->free_slots != 0);
 	unsigned slot = fetch->free_slot[--fetch->free_slots];
 	fetch->slot_taken[slot] = true;
-	probe_clear(fetch->ports.probe, slot);
+	probe_begin(fetch->ports.probe, slot);
 	return slot;
 }
 
@@ -93,6 +95,7 @@ void fetch_slot_free(struct fetch *fetch, uint64_t now_ps, unsigned slot)
 		return;
 	}
 	fetch->slot_taken[slot] = false;
+	probe_end(fetch->ports.probe, slot);
 	fetch->free_slot[fetch->free_slots++] = (uint16_t)slot;
 	if (fetch->rooms_wanted != 0)
 		waker_wake(fetch->ports.self, now_ps);
@@ -133,11 +136,14 @@ static uint32_t pop_record(struct fetch *fetch, uint64_t now_ps)
 	return record.slot | CSR_FETCH_RECORD_VALID_MASK;
 }
 
-static uint32_t alloc_slot(struct fetch *fetch)
+/* The firmware has found a ring entry and wants a slot for its request (offload level firmware). */
+static uint32_t alloc_slot(struct fetch *fetch, uint64_t now_ps)
 {
 	if (fetch_room(fetch) == 0)
 		return 0;
-	return fetch_slot_take(fetch) | CSR_FETCH_SLOT_ALLOC_VALID_MASK;
+	unsigned slot = fetch_slot_take(fetch);
+	probe_stamp(fetch->ports.probe, slot, STAGE_HEAD, now_ps);
+	return slot | CSR_FETCH_SLOT_ALLOC_VALID_MASK;
 }
 
 static uint32_t queue_state(const struct queue *queue)
@@ -153,7 +159,7 @@ bool fetch_csr_read(struct fetch *fetch, uint64_t now_ps, uint32_t offset, uint3
 	const struct queue *queue = &fetch->queue[fetch->csr_queue];
 	switch (offset) {
 	case CSR_FETCH_RECORD: *value = pop_record(fetch, now_ps); break;
-	case CSR_FETCH_SLOT_ALLOC: *value = alloc_slot(fetch); break;
+	case CSR_FETCH_SLOT_ALLOC: *value = alloc_slot(fetch, now_ps); break;
 	case CSR_FETCH_SLOT_FREE: *value = 0; break;
 	case CSR_FETCH_QUEUE_SELECT: *value = fetch->csr_queue; break;
 	case CSR_FETCH_QUEUE_DESC_LO: *value = (uint32_t)queue->desc; break;

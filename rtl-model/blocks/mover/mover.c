@@ -72,6 +72,25 @@ static uint16_t next_in_line(struct mover *mover)
 	return index;
 }
 
+/* Jobs that do not touch the medium tell nothing of the request. */
+static void note_work(struct mover *mover, uint16_t index)
+{
+	static const enum work_op ops[] = {
+		[JOB_READ] = WORK_READ,
+		[JOB_WRITE] = WORK_WRITE,
+		[JOB_FLUSH] = WORK_FLUSH,
+		[JOB_DISCARD] = WORK_DISCARD,
+		[JOB_WRITE_ZEROES] = WORK_WRITE_ZEROES,
+		[JOB_SECURE_ERASE] = WORK_SECURE_ERASE,
+	};
+	const struct slot *slot = slot_at(mover, index);
+	uint32_t op = slot->job_op;
+	if (op > JOB_SECURE_ERASE)
+		return;
+	uint64_t bytes = job_is_data(op) ? slot->job_bytes : op == JOB_FLUSH ? 0 : slot->job_range_bytes;
+	probe_note_work(mover->ports.probe, index, ops[op], slot->job_offset / STORE_SECTOR_BYTES, bytes);
+}
+
 static void job_start(struct mover *mover, uint64_t now_ps, uint16_t index)
 {
 	const struct slot *slot = slot_at(mover, index);
@@ -84,6 +103,7 @@ static void job_start(struct mover *mover, uint64_t now_ps, uint16_t index)
 		return;
 	}
 	mover->stats.jobs[job->op]++;
+	note_work(mover, index);
 	job->left_bytes = job_is_data(job->op) ? slot->job_bytes : 1;
 	line_up(mover, index);
 }

@@ -139,8 +139,7 @@ static void stamp_and_free(struct used *used, uint64_t now_ps, unsigned index, c
 	for (unsigned i = 0; i < count; i++) {
 		unsigned slot = batch[i].slot;
 		probe_stamp(probe, slot, STAGE_USED, now_ps);
-		if (probe->retired)
-			probe->retired(probe->ctx, index, batch[i].head, &probe->slot[slot]);
+		probe_retired(probe, slot, index, batch[i].head);
 		used->ports.slot_free(used->ports.ctx, now_ps, slot);
 	}
 }

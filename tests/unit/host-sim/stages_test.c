@@ -92,6 +92,30 @@ static void test_spans_always_add_up(void **state)
 	}
 }
 
+/* Of a served card: what the request was tells whether its data came before the medium. */
+static void test_stages_of_the_card_follow_the_operation(void **state)
+{
+	static const struct {
+		enum work_op op;
+		uint64_t medium_ps, data_ps;
+	} cases[] = {{WORK_READ, 80, 10}, {WORK_WRITE, 60, 30}, {WORK_FLUSH, 80, 10}};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct stages *stages = calloc(1, sizeof(*stages));
+		struct stamps card = no_stamps();
+		const struct probe_work work = {.op = cases[i].op};
+		assert_non_null(stages);
+		card.at_ps[STAGE_HEAD] = card.at_ps[STAGE_JOB] = 100;
+		card.at_ps[STAGE_MEDIA_START] = 130;
+		card.at_ps[STAGE_MEDIA_END] = 180;
+		card.at_ps[STAGE_JOB_DONE] = card.at_ps[STAGE_USED_PUSH] = card.at_ps[STAGE_USED] = 190;
+		stages_record_card(stages, &card, &work);
+		assert_int_equal(stages->span[SPAN_MEDIUM].max, cases[i].medium_ps);
+		assert_int_equal(stages->span[SPAN_DATA].max, cases[i].data_ps);
+		free(stages);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -99,6 +123,7 @@ int main(void)
 		cmocka_unit_test(test_spans_of_write_put_data_before_medium),
 		cmocka_unit_test(test_spans_without_own_doorbell_leave_it_out),
 		cmocka_unit_test(test_spans_always_add_up),
+		cmocka_unit_test(test_stages_of_the_card_follow_the_operation),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

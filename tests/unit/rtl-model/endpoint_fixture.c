@@ -307,6 +307,7 @@ static void create_blocks(struct card *card)
 					     .msix = card->msix,
 					     .virtio = &card->virtio,
 					     .doorbells = &card->notify.doorbells,
+					     .probe = &card->probe,
 					     .ctx = card,
 					     .function_reset = function_reset};
 	endpoint_connect(card->endpoint, &ports);

@@ -47,6 +47,7 @@ struct card {
 	struct dma *dma;
 	struct msix *msix;
 	struct virtio_regs virtio;
+	struct probe probe;
 	struct notify notify;
 	struct service_fifo services;
 	struct dma_done_fifo dma_done; /* of channel DMA_COPY, the test's */

@@ -466,21 +466,41 @@ static void test_endpoint_registers_take_byte_lanes_and_wide_writes(void **state
 
 /* ---- doorbells ---- */
 
+/* An observer is told of each, with the time at which it gets to the notify unit. */
+struct seen_doorbell {
+	unsigned count, queue;
+	uint64_t at_ps;
+};
+
+static void see_doorbell(void *ctx, uint64_t at_ps, unsigned queue)
+{
+	struct seen_doorbell *seen = ctx;
+	seen->count++;
+	seen->queue = queue;
+	seen->at_ps = at_ps;
+}
+
 static void test_endpoint_doorbell_address_tells_the_queue(void **state)
 {
 	(void)state;
 	struct card *card = CARD("device.queues=64");
 	struct capabilities c;
+	struct seen_doorbell seen = {0};
+	card->probe.observer = (struct observer){.ctx = &seen, .doorbell = see_doorbell};
 	walk(card, &c);
 	for (unsigned queue = 0; queue < 64; queue++) {
 		mem_write_value(card, COMMON + 0x16, 2, queue);
 		uint64_t notify_off = mem_read_value(card, COMMON + 0x1e, 2);
 		uint64_t addr = BAR4_ADDR + c.words[2][2] + notify_off * c.words[2][4];
+		uint64_t before_ps = card->sim.now_ps;
 		/* The value may disagree. */
 		mem_write_value(card, addr, queue % 2 ? 2 : 4, queue % 3 ? queue : 63 - queue);
 		card_run(card, PS_PER_US);
 		assert_int_equal(card->doorbell_count, queue + 1);
 		assert_int_equal(card->doorbells[queue], queue);
+		assert_int_equal(seen.count, queue + 1);
+		assert_int_equal(seen.queue, queue);
+		assert_true(seen.at_ps > before_ps && seen.at_ps < before_ps + PS_PER_US);
 	}
 	card_free(card);
 }

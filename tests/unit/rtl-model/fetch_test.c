@@ -944,6 +944,44 @@ static void test_fetch_record_takes_the_cycles_of_the_table(void **state)
 	}
 }
 
+/* Requests are numbered as they stand in the ring, whatever becomes of them. */
+static void test_fetch_numbers_requests_in_ring_order(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_create(GUEST_BYTES, 1);
+	rig_start(rig);
+	struct vq vq = vq_create(rig, 0, 16, true, false);
+	struct chain chain = plain_chain(rig, 512, true, 1);
+	int slot[10];
+	program(rig, &vq);
+	put_chain(rig, &vq, 0, &chain);
+	assert_int_equal(probe_oldest(&rig->probe), 1);
+	for (unsigned i = 0; i < 10; i++)
+		add_head(rig, &vq, 0);
+	publish(rig, &vq);
+	serve(rig, &vq);
+	sim_run_for(&rig->sim, LONG_PS);
+	for (unsigned i = 0; i < 10; i++) {
+		slot[i] = take_record(rig);
+		assert_true(slot[i] >= 0);
+		assert_int_equal(rig->probe.work[slot[i]].number,
+				 1 + slot_of(rig, (unsigned)slot[i])->sequence);
+		assert_int_equal(rig->probe.work[slot[i]].op, WORK_OTHER);
+	}
+	assert_int_equal(probe_oldest(&rig->probe), 1);
+	free_slot(rig, (unsigned)slot[1]);
+	assert_int_equal(probe_oldest(&rig->probe), 1);
+	free_slot(rig, (unsigned)slot[0]);
+	assert_int_equal(probe_oldest(&rig->probe), 3);
+	/* Offload level firmware: the core takes slots itself, when it has found a ring entry. */
+	uint32_t taken = get(rig, CSR_FETCH_SLOT_ALLOC) & CSR_FETCH_SLOT_ALLOC_SLOT_MASK;
+	assert_int_equal(rig->probe.work[taken].number, 11);
+	assert_int_equal(rig->probe.slot[taken].at_ps[STAGE_HEAD], rig->sim.now_ps);
+	fetch_reset(rig->fetch);
+	assert_int_equal(probe_oldest(&rig->probe), 12);
+	rig_free(rig);
+}
+
 /* One parser for all chains: a cycle per descriptor read. */
 static void test_fetch_chains_share_the_parser(void **state)
 {
@@ -999,6 +1037,7 @@ int main(void)
 		REQ_TEST(test_fetch_start_forgets_suppression, "D-014"),
 		REQ_TEST(test_fetch_reset_at_any_moment_forgets_everything, "D-011 V-053"),
 		cmocka_unit_test(test_fetch_record_takes_the_cycles_of_the_table),
+		cmocka_unit_test(test_fetch_numbers_requests_in_ring_order),
 		cmocka_unit_test(test_fetch_chains_share_the_parser),
 	};
 	return cmocka_run_group_tests_name("fetch", tests, NULL, NULL);

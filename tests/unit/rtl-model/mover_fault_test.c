@@ -536,7 +536,7 @@ static void test_mover_forgotten_job_leaves_no_stamps(void **state)
 	job_push(rig, 0, &spec);
 	sim_run_for(&rig->sim, PS_PER_US);
 	rig_reset(rig);
-	probe_clear(&rig->probe, 0);
+	probe_begin(&rig->probe, 0);
 	sim_run_for(&rig->sim, PS_PER_MS);
 	for (unsigned i = 0; i < STAGE_COUNT; i++)
 		assert_int_equal(rig->probe.slot[0].at_ps[i], TIME_NEVER_PS);

@@ -271,7 +271,7 @@ static inline uint8_t *local_of(struct rig *rig, unsigned number)
 static inline void slot_begin(struct rig *rig, unsigned number)
 {
 	memset(slot_of(rig, number), 0, SLOT_LOCAL_OFFSET);
-	probe_clear(&rig->probe, number);
+	probe_begin(&rig->probe, number);
 }
 
 /* One more piece of guest memory that the card may read, or write. Readable ones first. */

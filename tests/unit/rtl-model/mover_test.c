@@ -417,6 +417,55 @@ static void test_mover_stamps_first_and_last_access(void **state)
 	}
 }
 
+/* What the medium was asked to do for a request, as a recording has it. */
+static void test_mover_notes_the_work_of_a_request(void **state)
+{
+	static const struct {
+		uint32_t job;
+		enum work_op op;
+	} cases[] = {{JOB_DISCARD, WORK_DISCARD},
+		     {JOB_WRITE_ZEROES, WORK_WRITE_ZEROES},
+		     {JOB_SECURE_ERASE, WORK_SECURE_ERASE}};
+	(void)state;
+	struct rig *rig = rig_create(1);
+	rig_start(rig);
+	for (unsigned write = 0; write < 2; write++) {
+		struct job_spec spec = plain_job(rig, 5, write, 4096, 512 * 9);
+		const struct probe_work *work = &rig->probe.work[5];
+		assert_int_equal(work->op, WORK_OTHER);
+		assert_int_equal(job_run(rig, 5, &spec), JOB_RESULT_OK);
+		assert_int_equal(work->op, write ? WORK_WRITE : WORK_READ);
+		assert_int_equal(work->ranges, 1);
+		assert_int_equal(work->range[0].sector, 9);
+		assert_int_equal(work->range[0].bytes, 4096);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct probe_work *work = &rig->probe.work[6];
+		slot_begin(rig, 6);
+		for (unsigned range = 0; range < 3; range++) {
+			struct slot *slot = slot_of(rig, 6);
+			slot->job_op = cases[i].job;
+			slot->job_offset = UINT64_C(512) * range;
+			slot->job_range_bytes = 512;
+			set(rig, CSR_MOVER_JOB, 6);
+			sim_run_for(&rig->sim, PS_PER_MS);
+			assert_int_equal(take_done(rig), 6);
+			assert_int_equal(work->ranges, range + 1);
+			assert_int_equal(work->range[range].sector, range);
+			assert_int_equal(work->range[range].bytes, 512);
+		}
+		assert_int_equal(work->op, cases[i].op);
+	}
+	slot_begin(rig, 7);
+	slot_of(rig, 7)->job_op = JOB_FLUSH;
+	set(rig, CSR_MOVER_JOB, 7);
+	sim_run_for(&rig->sim, PS_PER_MS);
+	assert_int_equal(take_done(rig), 7);
+	assert_int_equal(rig->probe.work[7].op, WORK_FLUSH);
+	assert_int_equal(rig->probe.work[7].ranges, 0);
+	rig_free(rig);
+}
+
 static void test_mover_event_stands_while_ends_wait(void **state)
 {
 	(void)state;
@@ -675,6 +724,7 @@ int main(void)
 		cmocka_unit_test(test_mover_medium_and_link_overlap),
 		cmocka_unit_test(test_mover_job_takes_its_cycles_to_the_first_access),
 		cmocka_unit_test(test_mover_stamps_first_and_last_access),
+		cmocka_unit_test(test_mover_notes_the_work_of_a_request),
 		cmocka_unit_test(test_mover_event_stands_while_ends_wait),
 		cmocka_unit_test(test_mover_works_with_the_buffers_it_has),
 		cmocka_unit_test(test_mover_small_job_overtakes_a_large_one),

@@ -67,9 +67,11 @@ static inline void rig_slot_free(void *ctx, uint64_t now_ps, unsigned slot)
 	rig->slots_freed++;
 }
 
-static inline void rig_retired(void *ctx, unsigned queue, unsigned head, const struct stamps *stamps)
+static inline void rig_retired(void *ctx, unsigned queue, unsigned head, const struct stamps *stamps,
+			       const struct probe_work *work)
 {
 	struct rig *rig = ctx;
+	assert_ptr_equal(work, &rig->probe.work[stamps - rig->probe.slot]);
 	assert_true(queue < QUEUES_MAX && head < 0x10000 && stamps->at_ps[STAGE_USED] > rig->sim.now_ps);
 	rig->retired++;
 }
@@ -133,8 +135,7 @@ static inline struct rig *rig_create(uint64_t guest_bytes, uint64_t seed)
 	rig->process = sim_add(&rig->sim, rig_step, rig);
 	rig->events = (struct waker){rig_event, rig};
 	rig->free_addr = GUEST_BASE;
-	rig->probe.retired = rig_retired;
-	rig->probe.ctx = rig;
+	rig->probe.observer = (struct observer){.ctx = rig, .retired = rig_retired};
 	return rig;
 }
 

@@ -223,7 +223,7 @@ static void test_fio_options_print_lists_each_option_once(void **state)
 	fclose(out);
 	assert_non_null(strstr(text, "| `bs`, `blocksize` | yes |"));
 	assert_non_null(strstr(text, "| `filename` | ignored |"));
-	assert_non_null(strstr(text, "| `read_iolog` | error |"));
+	assert_non_null(strstr(text, "| `read_iolog` | yes |"));
 	assert_non_null(strstr(text, "| `nrfiles`, `nr_files` | only `1` |"));
 	for (char *row = strstr(text, "\n| `"); row; row = strstr(row + 1, "\n| `")) {
 		char name[64];
