@@ -53,7 +53,7 @@ struct guest_options {
 	struct store *store;
 	void *user;
 	void (*log)(void *user, const char *line); /* console, checker; may be NULL */
-	struct observer observer;                  /* of the card */
+	struct probe_observer observer;            /* of the card */
 	/* The guest is somebody else's, behind a socket: no RAM here, its interrupts go there, and what the card writes
 	 * is seen there at once. NULL: simulated. */
 	const struct guest_interrupts *elsewhere;

@@ -39,7 +39,7 @@ struct device_host {
 	 * that has, or by device_deliver. NULL: all. */
 	bool (*urgent)(void *ctx, const uint8_t *wire, size_t size);
 	/* Told what the card does (probe.h). */
-	struct observer observer;
+	struct probe_observer observer;
 	/* A line of the firmware's console or of the card's log; may be NULL. */
 	void (*log)(void *ctx, uint64_t now_ps, const char *line);
 };

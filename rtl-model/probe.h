@@ -55,7 +55,7 @@ struct probe_work {
 };
 
 /* Who is told; functions may be NULL. */
-struct observer {
+struct probe_observer {
 	void *ctx;
 	/* Request (queue, head) has been given back to the driver. */
 	void (*retired)(void *ctx, unsigned queue, unsigned head, const struct stamps *stamps,
@@ -69,7 +69,7 @@ struct probe {
 	struct probe_work work[SLOTS];
 	uint64_t in_flight[SLOTS]; /* number of the request in the slot, 0 = free */
 	uint64_t taken;            /* requests so far */
-	struct observer observer;
+	struct probe_observer observer;
 };
 
 /* A request has taken the slot. */
@@ -100,7 +100,7 @@ static inline uint64_t probe_oldest(const struct probe *probe)
 
 static inline void probe_retired(struct probe *probe, unsigned slot, unsigned queue, unsigned head)
 {
-	const struct observer *observer = &probe->observer;
+	const struct probe_observer *observer = &probe->observer;
 	probe_end(probe, slot);
 	if (observer->retired)
 		observer->retired(observer->ctx, queue, head, &probe->slot[slot], &probe->work[slot]);

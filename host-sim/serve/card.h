@@ -38,7 +38,7 @@ struct card_options {
 	struct store *store;
 	struct loop *loop;
 	void (*log)(const char *line); /* worth a person's attention; may be NULL */
-	struct observer observer;
+	struct probe_observer observer;
 };
 
 /* Builds the card and powers it on. Returns 0, or -1 with a one-line reason. */

@@ -486,7 +486,7 @@ static void test_endpoint_doorbell_address_tells_the_queue(void **state)
 	struct card *card = CARD("device.queues=64");
 	struct capabilities c;
 	struct seen_doorbell seen = {0};
-	card->probe.observer = (struct observer){.ctx = &seen, .doorbell = see_doorbell};
+	card->probe.observer = (struct probe_observer){.ctx = &seen, .doorbell = see_doorbell};
 	walk(card, &c);
 	for (unsigned queue = 0; queue < 64; queue++) {
 		mem_write_value(card, COMMON + 0x16, 2, queue);

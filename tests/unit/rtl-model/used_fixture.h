@@ -135,7 +135,7 @@ static inline struct rig *rig_create(uint64_t guest_bytes, uint64_t seed)
 	rig->process = sim_add(&rig->sim, rig_step, rig);
 	rig->events = (struct waker){rig_event, rig};
 	rig->free_addr = GUEST_BASE;
-	rig->probe.observer = (struct observer){.ctx = rig, .retired = rig_retired};
+	rig->probe.observer = (struct probe_observer){.ctx = rig, .retired = rig_retired};
 	return rig;
 }
 

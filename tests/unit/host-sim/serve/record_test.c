@@ -33,7 +33,7 @@ static struct rig *rig_create(void)
 	assert_non_null(mkdtemp(rig->folder));
 	snprintf(rig->path, sizeof(rig->path), "%s/a.log", rig->folder);
 	snprintf(rig->doorbells, sizeof(rig->doorbells), "%s.doorbells", rig->path);
-	rig->probe.observer = (struct observer){.ctx = rig, .retired = retired};
+	rig->probe.observer = (struct probe_observer){.ctx = rig, .retired = retired};
 	return rig;
 }
 
