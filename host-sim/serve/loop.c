@@ -275,6 +275,11 @@ bool loop_stopping(const struct loop *loop)
 	return loop->stopping;
 }
 
+enum loop_pace loop_pace(const struct loop *loop)
+{
+	return loop->pace;
+}
+
 struct loop_stats loop_stats(const struct loop *loop)
 {
 	return loop->stats;

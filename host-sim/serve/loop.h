@@ -46,6 +46,8 @@ void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
 bool loop_stopping(const struct loop *loop);
 
+enum loop_pace loop_pace(const struct loop *loop);
+
 struct loop_stats {
 	uint64_t wall_ns, asleep_ns; /* since loop_run began; of that, asleep for want of work */
 	uint64_t lag_max_ns;         /* pace wall: how far simulated time has been behind */

@@ -7,8 +7,14 @@
 #include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
 #include <string.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
+/* How long a signal is held back; a guest under TCG takes some tens of microseconds from one request to the next. */
+#define HOLD_NS          50000
+#define HOLD_SCORE_MAX   256u
+#define HOLD_MEMORY      8u  /* holds that count */
+#define HOLD_TRY_EVERY   64u /* signals, when it did not pay of late */
 #define CONFIG_VECTOR    0u
 #define RESET_LIMIT_NS   UINT64_C(1000000000)
 #define DRAIN_LIMIT_PS   (10 * PS_PER_S)
@@ -78,6 +84,67 @@ static void call(struct vhost_user_ring *ring)
 	signal_fd(ring->call);
 }
 
+/* ---- signals that are held back ---- */
+
+static bool hold_pays(const struct vhost_user_hold *hold)
+{
+	return hold->score >= HOLD_SCORE_MAX / 2 || hold->untried >= HOLD_TRY_EVERY;
+}
+
+static void call_soon(struct vhost_user_ring *ring)
+{
+	static const struct itimerspec delay = {.it_value.tv_nsec = HOLD_NS};
+	struct vhost_user_hold *hold = &ring->hold;
+	if (hold->armed)
+		return;
+	hold->untried++;
+	if (hold->timer < 0 || !hold_pays(hold) || timerfd_settime(hold->timer, 0, &delay, NULL) != 0) {
+		call(ring);
+		return;
+	}
+	hold->armed = true;
+	hold->untried = 0;
+	hold->kicks_before = hold->kicks;
+}
+
+static void hold_over(void *ctx)
+{
+	struct vhost_user_ring *ring = ctx;
+	struct vhost_user_hold *hold = &ring->hold;
+	uint64_t count;
+	if (read(hold->timer, &count, sizeof(count)) != sizeof(count))
+		return;
+	hold->armed = false;
+	hold->score -= hold->score / HOLD_MEMORY;
+	if (hold->kicks != hold->kicks_before)
+		hold->score += HOLD_SCORE_MAX / HOLD_MEMORY;
+	if (ring->on_card)
+		call(ring);
+}
+
+static void hold_begin(struct vhost_user_ring *ring)
+{
+	struct loop *loop = ring->owner->card->loop;
+	ring->hold = (struct vhost_user_hold){.timer = -1};
+	if (loop_pace(loop) != LOOP_FREE) /* the card's own moderation is at work */
+		return;
+	ring->hold.timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (ring->hold.timer >= 0 && loop_watch(loop, ring->hold.timer, hold_over, ring) != 0) {
+		close(ring->hold.timer);
+		ring->hold.timer = -1;
+	}
+}
+
+/* A signal that is held goes out with take_off, which looks whether one is owed. */
+static void hold_end(struct vhost_user_ring *ring)
+{
+	if (ring->hold.timer < 0)
+		return;
+	loop_unwatch(ring->owner->card->loop, ring->hold.timer);
+	close(ring->hold.timer);
+	ring->hold.timer = -1;
+}
+
 static void message(void *ctx, unsigned vector)
 {
 	struct vhost_user_card *card = ctx;
@@ -85,7 +152,7 @@ static void message(void *ctx, unsigned vector)
 		card->config_changed(card->ctx);
 	for (unsigned i = 0; i < card->queues; i++)
 		if (card->ring[i].on_card && card->ring[i].vector == vector)
-			call(&card->ring[i]);
+			call_soon(&card->ring[i]);
 }
 
 static void ring_doorbell(const struct vhost_user_ring *ring)
@@ -99,8 +166,10 @@ static void kicked(void *ctx)
 {
 	struct vhost_user_ring *ring = ctx;
 	uint64_t count;
-	if (read(ring->kick, &count, sizeof(count)) == sizeof(count))
-		ring_doorbell(ring);
+	if (read(ring->kick, &count, sizeof(count)) != sizeof(count))
+		return;
+	ring->hold.kicks++;
+	ring_doorbell(ring);
 }
 
 static void replace_fd(int *slot, int fd)
@@ -217,6 +286,7 @@ static void put_on_card(struct vhost_user_ring *ring, const struct vhost_user_me
 		give_up(ring, "the card or the loop does not take it");
 		return; /* comes off with the next park */
 	}
+	hold_begin(ring);
 	/* The client may not have heard of what an earlier server gave back. */
 	call(ring);
 }
@@ -227,6 +297,7 @@ static void take_off(struct vhost_user_ring *ring)
 	if (!ring->on_card)
 		return;
 	ring->on_card = false;
+	hold_end(ring);
 	loop_unwatch(ring->owner->card->loop, ring->kick);
 	ring->base = ring_view_base(&ring->view);
 	/* The card may have been stopped before it sent the interrupt. */
@@ -449,7 +520,7 @@ void vhost_user_card_begin(struct vhost_user_card *card)
 	card->live = card->broken = false;
 	for (unsigned i = 0; i < VHOST_USER_RINGS_MAX; i++)
 		card->ring[i] = (struct vhost_user_ring){
-			.owner = card, .index = i, .kick = -1, .call = -1, .err = -1};
+			.owner = card, .index = i, .kick = -1, .call = -1, .err = -1, .hold.timer = -1};
 	card->card->sink = (struct card_sink){.ctx = card, .message = message};
 }
 

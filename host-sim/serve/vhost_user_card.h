@@ -16,6 +16,18 @@
 
 #define VHOST_USER_RINGS_MAX 64u
 
+/* Signals of a ring that are held back for a moment, so that one stands for several. In pace free the card completes a
+ * request faster than the guest can submit the next, and a guest that has many to submit would be interrupted after
+ * each. Whether it pays is learnt: a hold has paid if the guest went on kicking during it. One that waits for the only
+ * request it has never does, and is signalled at once. */
+struct vhost_user_hold {
+	int timer; /* timerfd; -1: nothing is ever held */
+	bool armed;
+	unsigned kicks, kicks_before; /* of the ring, and when the hold began */
+	unsigned score;               /* of late: 0 = no hold has paid, HOLD_SCORE_MAX = each has */
+	unsigned untried;             /* signals since the last hold */
+};
+
 struct vhost_user_ring {
 	struct vhost_user_card *owner;
 	unsigned index;
@@ -33,6 +45,7 @@ struct vhost_user_ring {
 	uint64_t doorbell;
 	uint16_t vector;
 	uint16_t called; /* view.used when the client was last signalled */
+	struct vhost_user_hold hold;
 };
 
 struct vhost_user_card {
