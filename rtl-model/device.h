@@ -92,9 +92,9 @@ uint64_t device_oldest_request(const struct device *device);
 /* State of all blocks, for a person: after a deadlock, trap or watchdog. */
 void device_dump(struct device *device, FILE *out);
 
-/* Names the blocks' signals to the kernel's waves (kernel.h); device_sample brings them up to date. */
+/* Names the blocks' signals to the kernel's waves (kernel.h); device_sample, which gets the device, brings them up to date. */
 void device_trace(struct device *device);
-void device_sample(void *device);
+void device_sample(void *ctx);
 
 /* Figures of all blocks, brought up to the present time. */
 struct device_stats {

@@ -209,8 +209,8 @@ int listener_open(struct listener *listener, const char *path, char *error, size
 			 sizeof(addr.sun_path) - 1);
 		return -1;
 	}
-	strcpy(addr.sun_path, path);
-	strcpy(listener->path, path);
+	memcpy(addr.sun_path, path, strlen(path) + 1);
+	memcpy(listener->path, path, strlen(path) + 1);
 	if (clear_path(&addr, error, error_size) != 0)
 		return -1;
 	listener->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
