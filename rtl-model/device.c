@@ -43,7 +43,7 @@ static bool notify_window_read(void *ctx, uint64_t now_ps, uint32_t offset, uint
 {
 	struct device *device = ctx;
 	if (offset != CSR_NOTIFY_SERVICE)
-		return notify_csr_read(&device->notify, now_ps, offset, value);
+		return notify_csr_read(device->notify, now_ps, offset, value);
 	*value = pop_service(device, now_ps);
 	return true;
 }
@@ -51,7 +51,7 @@ static bool notify_window_read(void *ctx, uint64_t now_ps, uint32_t offset, uint
 static bool notify_window_write(void *ctx, uint64_t now_ps, uint32_t offset, uint32_t value)
 {
 	struct device *device = ctx;
-	return offset == CSR_NOTIFY_SERVICE || notify_csr_write(&device->notify, now_ps, offset, value);
+	return offset == CSR_NOTIFY_SERVICE || notify_csr_write(device->notify, now_ps, offset, value);
 }
 
 static bool bus_read(void *ctx, uint64_t now_ps, uint32_t addr, uint32_t *value)
@@ -149,7 +149,7 @@ static void engines_reset(void *ctx, uint64_t now_ps)
 {
 	struct device *device = ctx;
 	dma_abort(device->dma, now_ps, DMA_CHANNELS);
-	notify_reset(&device->notify);
+	notify_reset(device->notify);
 	service_fifo_clear(&device->firmware_services);
 	fetch_reset(device->fetch);
 	mover_reset(device->mover, now_ps);
@@ -317,7 +317,7 @@ static uint64_t step_dma(void *ctx, uint64_t now_ps)
 
 static uint64_t step_notify(void *ctx, uint64_t now_ps)
 {
-	return notify_step(&((struct device *)ctx)->notify, now_ps);
+	return notify_step(((struct device *)ctx)->notify, now_ps);
 }
 
 static uint64_t step_fetch(void *ctx, uint64_t now_ps)
@@ -458,8 +458,13 @@ static bool create_engines(struct device *device)
 	device->fetch = fetch_create(config, &fetch_ports);
 	device->used = used_create(config, &used_ports);
 	device->msix = msix_create(config, &msix_ports);
+	if (!device->fetch)
+		return false;
+	bool by_firmware = config->device.offload == CONFIG_OFFLOAD_FIRMWARE;
+	device->notify = notify_create(config, &waker[PROCESS_NOTIFY],
+				       by_firmware ? &device->firmware_services : &device->fetch->services);
 	copy_init(&device->copy, dma_requests(device->dma, DMA_COPY), device->sram, events);
-	return device->fetch && device->used && device->msix;
+	return device->used && device->msix && device->notify;
 }
 
 static bool create_medium(struct device *device)
@@ -513,7 +518,7 @@ static void connect(struct device *device)
 		.dma_wake = &waker[PROCESS_DMA],
 		.msix = device->msix,
 		.virtio = &device->virtio,
-		.doorbells = &device->notify.doorbells,
+		.doorbells = &device->notify->doorbells,
 		.probe = &device->probe,
 		.ctx = device,
 		.function_reset = function_reset,
@@ -531,14 +536,11 @@ static void connect(struct device *device)
 		.function_reset_done = function_reset_done,
 		.panic = panic,
 	};
-	bool by_firmware = config->device.offload == CONFIG_OFFLOAD_FIRMWARE;
 	virtio_regs_init(&device->virtio, config, &virtio_ports);
-	notify_init(&device->notify, config, &waker[PROCESS_NOTIFY],
-		    by_firmware ? &device->firmware_services : fetch_services(device->fetch));
 	device->firmware_services.consumer = &waker[PROCESS_SYS];
 	endpoint_connect(device->endpoint, &endpoint_ports);
 	sys_init(&device->sys, config, store_info(device->store), &sys_ports);
-	dma_connect(device->dma, DMA_FETCH, fetch_dma_done(device->fetch));
+	dma_connect(device->dma, DMA_FETCH, &device->fetch->done);
 	dma_connect(device->dma, DMA_USED, used_dma_done(device->used));
 	dma_connect(device->dma, DMA_MOVER, mover_dma_done(device->mover));
 	dma_connect(device->dma, DMA_COPY, &device->copy.done);
@@ -588,6 +590,7 @@ void device_free(struct device *device)
 	mover_free(device->mover);
 	used_free(device->used);
 	msix_free(device->msix);
+	notify_free(device->notify);
 	fetch_free(device->fetch);
 	dma_free(device->dma);
 	endpoint_free(device->endpoint);
@@ -666,7 +669,7 @@ bool device_quiescent(struct device *device, const char **what)
 		{copy_busy(&device->copy), "copy engine"},
 		{used_busy(device->used), "used-ring writer"},
 		{dma_busy(device->dma), "DMA engine"},
-		{notify_busy(&device->notify), "notify unit"},
+		{notify_busy(device->notify), "notify unit"},
 		{msix_waiting(device->msix) != 0, "MSI-X generator"},
 		{link_backlog_bytes(device->up, kernel_now_ps()) != 0, "link towards the host"},
 		{link_backlog_bytes(device->down, kernel_now_ps()) != 0, "link towards the card"},
@@ -692,9 +695,9 @@ void device_dump(struct device *device, FILE *out)
 	fprintf(out, "  virtio    status=%#x wanted=%#x unanswered=%d resetting=%d isr=%#x\n",
 		device->virtio.status, device->virtio.wanted, device->virtio.unanswered,
 		device->virtio.resetting, device->virtio.isr);
-	fprintf(out, "  notify    pending=%#" PRIx64 "\n", device->notify.pending);
+	fprintf(out, "  notify    pending=%#" PRIx64 "\n", notify_waiting(device->notify));
 	fprintf(out, "  fetch     walkers=%u slots=%u records=%u\n", fetch_walkers_busy(device->fetch),
-		fetch_slots_in_use(device->fetch), (unsigned)fetch_stats(device->fetch)->requests);
+		fetch_slots_in_use(device->fetch), (unsigned)device->fetch->stats.requests);
 	fprintf(out, "  mover     jobs=%u\n", mover_jobs(device->mover));
 	fprintf(out, "  media     outstanding=%u\n", media_outstanding(device->media));
 	fprintf(out, "  dma       tags=%u\n", dma_stats(device->dma)->tags_in_use);
@@ -712,13 +715,13 @@ struct device_stats device_stats(struct device *device)
 					 .lanes = device->config->link.lanes};
 	return (struct device_stats){
 		.endpoint = endpoint_stats(device->endpoint),
-		.notify = &device->notify.stats,
-		.fetch = fetch_stats(device->fetch),
+		.notify = &device->notify->stats,
+		.fetch = &device->fetch->stats,
 		.dma = dma_stats(device->dma),
 		.mover = mover_stats(device->mover),
 		.copy = &device->copy.stats,
 		.used = used_stats(device->used),
-		.msix = msix_stats(device->msix),
+		.msix = &device->msix->stats,
 		.media = media_stats(device->media),
 		.cpu = cpu_stats(device->cpu, now_ps),
 		.up = link_stats(device->up, now_ps),

@@ -37,7 +37,7 @@ struct device {
 	struct link_dir *up, *down;
 	struct endpoint *endpoint;
 	struct virtio_regs virtio;
-	struct notify notify;
+	struct notify *notify;
 	struct service_fifo firmware_services; /* offload firmware: queues for NOTIFY.SERVICE */
 	struct fetch *fetch;
 	struct dma *dma;

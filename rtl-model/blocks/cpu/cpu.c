@@ -18,38 +18,9 @@ static struct cycle_table cycle_table(const struct config *config)
 	};
 }
 
-struct cpu *cpu_create(const struct config *config, const struct cpu_bus *bus,
-		       const struct cpu_memory memory[CPU_MEMORIES])
+static void reset(struct cpu *cpu, uint64_t now_ps, uint32_t entry)
 {
-	struct cpu *c = calloc(1, sizeof(*c));
-	if (!c)
-		return NULL;
-	for (size_t i = 0; i < CPU_MEMORIES; i++) {
-		ASSERT(memory[i].base % 4 == 0 && memory[i].bytes % 4 == 0);
-		c->memory[i] = memory[i];
-	}
-	if (bus)
-		c->bus = *bus;
-	c->cycle_table = cycle_table(config);
-	c->period_ps = config_period_ps(config->core.clock_mhz);
-	if (!code_init(&c->code, &memory[0])) {
-		free(c);
-		return NULL;
-	}
-	cpu_set_htif(c, 0, 0, NULL);
-	cpu_reset(c, 0, memory[0].base);
-	return c;
-}
-
-void cpu_free(struct cpu *c)
-{
-	if (c)
-		code_free(&c->code);
-	free(c);
-}
-
-void cpu_reset(struct cpu *c, uint64_t now_ps, uint32_t entry)
-{
+	struct iss *c = iss_of(cpu);
 	uint32_t lines = c->machine.mip;
 	memset(c->r, 0, sizeof(c->r));
 	c->pc = entry & ~1u;
@@ -63,56 +34,54 @@ void cpu_reset(struct cpu *c, uint64_t now_ps, uint32_t entry)
 	c->htif.exit_code = 0;
 }
 
-uint64_t cpu_time_ps(const struct cpu *c)
-{
-	return c->start_ps + (c->cycles + c->asleep_cycles) * c->period_ps;
-}
-
 /* Clock edges from local time to the first one at or after `at_ps`. */
-static uint64_t periods_until(const struct cpu *c, uint64_t at_ps)
+static uint64_t periods_until(const struct iss *c, uint64_t at_ps)
 {
-	uint64_t local_ps = cpu_time_ps(c);
+	uint64_t local_ps = iss_time_ps(c);
 	return at_ps <= local_ps ? 0 : (at_ps - local_ps - 1) / c->period_ps + 1;
 }
 
 /* Executes for `cycles` cycles; returns as cpu_step. */
-static uint64_t run(struct cpu *c, uint32_t cycles)
+static uint64_t run(struct iss *c, uint32_t cycles)
 {
 	uint64_t end = c->cycles + cycles;
 	while (c->state == CPU_RUNNING && c->cycles < end) {
 		uint64_t stretch = end - c->cycles;
 		if (cpu_interruptible(c)) {
 			/* An instruction may only start at a time at which the lines are known. */
-			if (cpu_time_ps(c) >= c->known_ps)
-				return cpu_time_ps(c);
+			if (iss_time_ps(c) >= c->known_ps)
+				return iss_time_ps(c);
 			if (cpu_take_interrupt(c))
 				continue;
 			stretch = min_u64(stretch, periods_until(c, c->known_ps));
 		}
 		if (!cpu_execute(c, (uint32_t)stretch) && !cpu_execute_slow(c))
-			return cpu_time_ps(c);
+			return iss_time_ps(c);
 	}
-	return c->state == CPU_RUNNING ? cpu_time_ps(c) : TIME_NEVER_PS;
+	return c->state == CPU_RUNNING ? iss_time_ps(c) : TIME_NEVER_PS;
 }
 
-uint64_t cpu_step(struct cpu *c, uint64_t now_ps, uint64_t limit_ps)
+static uint64_t step(struct cpu *cpu, uint64_t now_ps, uint64_t limit_ps)
 {
+	struct iss *c = iss_of(cpu);
 	/* Lines are known before the next event; and at now_ps, or nothing would ever happen at the time of an event. */
 	c->now_ps = now_ps;
 	c->known_ps = max_u64(limit_ps, now_ps + 1);
 	return run(c, CPU_RUN_AHEAD_CYCLES);
 }
 
-void cpu_single_step(struct cpu *c)
+static void single_step(struct cpu *cpu)
 {
+	struct iss *c = iss_of(cpu);
 	c->now_ps = c->known_ps = TIME_NEVER_PS;
 	if (c->state == CPU_RUNNING)
 		cpu_take_interrupt(c);
 	run(c, 1);
 }
 
-void cpu_set_interrupt(struct cpu *c, uint64_t now_ps, unsigned bit, bool level)
+static void set_interrupt(struct cpu *cpu, uint64_t now_ps, unsigned bit, bool level)
 {
+	struct iss *c = iss_of(cpu);
 	ASSERT(bit < 32 && (INTERRUPTS >> bit & 1));
 	struct machine *m = &c->machine;
 	m->mip = level ? m->mip | 1u << bit : m->mip & ~(1u << bit);
@@ -123,24 +92,26 @@ void cpu_set_interrupt(struct cpu *c, uint64_t now_ps, unsigned bit, bool level)
 	}
 }
 
-enum cpu_state cpu_state(const struct cpu *c)
+static enum cpu_state state(const struct cpu *cpu)
 {
-	return c->state;
+	return const_iss_of(cpu)->state;
 }
 
-void cpu_halt(struct cpu *c)
+static void halt(struct cpu *cpu)
 {
-	c->state = CPU_HALTED;
+	iss_of(cpu)->state = CPU_HALTED;
 }
 
-uint32_t cpu_get_register(const struct cpu *c, unsigned index)
+static uint32_t get_register(const struct cpu *cpu, unsigned index)
 {
+	const struct iss *c = const_iss_of(cpu);
 	ASSERT(index <= 32);
 	return index == 32 ? c->pc : c->r[index];
 }
 
-void cpu_set_register(struct cpu *c, unsigned index, uint32_t value)
+static void set_register(struct cpu *cpu, unsigned index, uint32_t value)
 {
+	struct iss *c = iss_of(cpu);
 	ASSERT(index <= 32);
 	if (index == 32)
 		c->pc = value & ~1u;
@@ -148,15 +119,16 @@ void cpu_set_register(struct cpu *c, unsigned index, uint32_t value)
 		c->r[index] = value;
 }
 
-bool cpu_get_csr(const struct cpu *c, unsigned number, uint32_t *value)
+static bool get_csr(const struct cpu *cpu, unsigned number, uint32_t *value)
 {
-	return csr_read(c, number, value);
+	return csr_read(const_iss_of(cpu), number, value);
 }
 
-struct cpu_stats cpu_stats(const struct cpu *c, uint64_t now_ps)
+static struct cpu_stats stats(const struct cpu *cpu, uint64_t now_ps)
 {
+	const struct iss *c = const_iss_of(cpu);
 	uint64_t elapsed = now_ps < c->start_ps ? 0 : (now_ps - c->start_ps) / c->period_ps;
-	struct cpu_stats stats = {
+	struct cpu_stats figures = {
 		.cycles = c->cycles,
 		.asleep_cycles = c->asleep_cycles,
 		.instructions = c->instructions,
@@ -169,12 +141,67 @@ struct cpu_stats cpu_stats(const struct cpu *c, uint64_t now_ps)
 	};
 	uint64_t local = c->cycles + c->asleep_cycles;
 	if (elapsed >= local && c->state != CPU_RUNNING) {
-		stats.asleep_cycles = elapsed - c->cycles;
+		figures.asleep_cycles = elapsed - c->cycles;
 	} else {
 		/* The core has run ahead of now, or is about to go on: awake, except that a core which was woken between
 		 * two edges sleeps until the second. */
-		stats.asleep_cycles -= c->woken_periods > elapsed ? c->woken_periods - elapsed : 0;
-		stats.cycles = elapsed - stats.asleep_cycles;
+		figures.asleep_cycles -= c->woken_periods > elapsed ? c->woken_periods - elapsed : 0;
+		figures.cycles = elapsed - figures.asleep_cycles;
 	}
-	return stats;
+	return figures;
+}
+
+static uint64_t time_ps(const struct cpu *cpu)
+{
+	return iss_time_ps(const_iss_of(cpu));
+}
+
+/* ---- creation ---- */
+
+static void destroy(struct cpu *cpu)
+{
+	code_free(&iss_of(cpu)->code);
+	free(cpu);
+}
+
+static const struct cpu_ops iss_ops = {
+	.free = destroy,
+	.reset = reset,
+	.step = step,
+	.single_step = single_step,
+	.set_interrupt = set_interrupt,
+	.state = state,
+	.halt = halt,
+	.set_htif = iss_set_htif,
+	.exit_code = iss_exit_code,
+	.get_register = get_register,
+	.set_register = set_register,
+	.get_csr = get_csr,
+	.time_ps = time_ps,
+	.stats = stats,
+	.dump = iss_dump,
+};
+
+struct cpu *cpu_create(const struct config *config, const struct cpu_bus *bus,
+		       const struct cpu_memory memory[CPU_MEMORIES])
+{
+	struct iss *c = calloc(1, sizeof(*c));
+	if (!c)
+		return NULL;
+	c->base.ops = &iss_ops;
+	for (size_t i = 0; i < CPU_MEMORIES; i++) {
+		ASSERT(memory[i].base % 4 == 0 && memory[i].bytes % 4 == 0);
+		c->memory[i] = memory[i];
+	}
+	if (bus)
+		c->bus = *bus;
+	c->cycle_table = cycle_table(config);
+	c->period_ps = config_period_ps(config->core.clock_mhz);
+	if (!code_init(&c->code, &memory[0])) {
+		free(c);
+		return NULL;
+	}
+	cpu_set_htif(&c->base, 0, 0, NULL);
+	cpu_reset(&c->base, 0, memory[0].base);
+	return &c->base;
 }

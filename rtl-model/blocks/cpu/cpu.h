@@ -67,27 +67,79 @@ struct cpu_stats {
 
 struct cpu;
 
-/* `memory` is used in place; `bus` is copied and may be NULL: no registers. NULL when out of memory. The clock's period
- * comes from core.clock_mhz. */
+/* What an implementation does; see the functions below. */
+struct cpu_ops {
+	void (*free)(struct cpu *cpu);
+	void (*reset)(struct cpu *cpu, uint64_t now_ps, uint32_t entry);
+	uint64_t (*step)(struct cpu *cpu, uint64_t now_ps, uint64_t limit_ps);
+	void (*single_step)(struct cpu *cpu);
+	void (*set_interrupt)(struct cpu *cpu, uint64_t now_ps, unsigned bit, bool level);
+	enum cpu_state (*state)(const struct cpu *cpu);
+	void (*halt)(struct cpu *cpu);
+	void (*set_htif)(struct cpu *cpu, uint32_t tohost, uint32_t fromhost, FILE *console);
+	unsigned (*exit_code)(const struct cpu *cpu);
+	uint32_t (*get_register)(const struct cpu *cpu, unsigned index);
+	void (*set_register)(struct cpu *cpu, unsigned index, uint32_t value);
+	bool (*get_csr)(const struct cpu *cpu, unsigned number, uint32_t *value);
+	uint64_t (*time_ps)(const struct cpu *cpu);
+	struct cpu_stats (*stats)(const struct cpu *cpu, uint64_t now_ps);
+	void (*dump)(const struct cpu *cpu, FILE *out);
+};
+
+/* What the instruction-set simulator and the RTL core (cpu_rtl.h) have in common. */
+struct cpu {
+	const struct cpu_ops *ops;
+};
+
+/* The instruction-set simulator. `memory` is used in place; `bus` is copied and may be NULL: no registers. NULL when out of
+ * memory. The clock's period comes from core.clock_mhz. */
 struct cpu *cpu_create(const struct config *config, const struct cpu_bus *bus,
 		       const struct cpu_memory memory[CPU_MEMORIES]);
-void cpu_free(struct cpu *cpu);
+
+static inline void cpu_free(struct cpu *cpu)
+{
+	if (cpu)
+		cpu->ops->free(cpu);
+}
 
 /* Reset: registers 0, pc at `entry`, counters 0, decoded code forgotten. The interrupt lines keep their levels. The first
  * instruction starts at now_ps, from which the clock's edges are counted. */
-void cpu_reset(struct cpu *cpu, uint64_t now_ps, uint32_t entry);
+static inline void cpu_reset(struct cpu *cpu, uint64_t now_ps, uint32_t entry)
+{
+	cpu->ops->reset(cpu, now_ps, entry);
+}
 
 /* Runs as described above. `limit_ps`: no other block does anything before this time (TIME_NEVER_PS if none will). Returns
  * when it wants to run again: time of a bus access, limit or CPU_RUN_AHEAD_CYCLES reached, TIME_NEVER_PS asleep, halted
  * or stuck. Calling it earlier than that is harmless. */
-uint64_t cpu_step(struct cpu *cpu, uint64_t now_ps, uint64_t limit_ps);
+static inline uint64_t cpu_step(struct cpu *cpu, uint64_t now_ps, uint64_t limit_ps)
+{
+	return cpu->ops->step(cpu, now_ps, limit_ps);
+}
+
+/* Executes exactly one instruction (lockstep, debuggers), after taking a pending interrupt. Bus accesses happen at the
+ * local time. Nothing happens asleep, halted or stuck. */
+static inline void cpu_single_step(struct cpu *cpu)
+{
+	cpu->ops->single_step(cpu);
+}
 
 /* Level of an interrupt line: bit number in mip (3 software, 7 timer, 11 external). May wake the core, on the next edge
  * of its clock; the caller then calls cpu_step at now_ps. */
-void cpu_set_interrupt(struct cpu *cpu, uint64_t now_ps, unsigned bit, bool level);
+static inline void cpu_set_interrupt(struct cpu *cpu, uint64_t now_ps, unsigned bit, bool level)
+{
+	cpu->ops->set_interrupt(cpu, now_ps, bit, level);
+}
 
-enum cpu_state cpu_state(const struct cpu *cpu);
-void cpu_halt(struct cpu *cpu);
+static inline enum cpu_state cpu_state(const struct cpu *cpu)
+{
+	return cpu->ops->state(cpu);
+}
+
+static inline void cpu_halt(struct cpu *cpu)
+{
+	cpu->ops->halt(cpu);
+}
 
 /* For bare programs: addresses of the HTIF words `tohost` and `fromhost` in memory 0 (0 = none), as cpu_load_elf returns
  * them. A 32-bit store to tohost acts:
@@ -96,27 +148,51 @@ void cpu_halt(struct cpu *cpu);
  *                         `console` (file 1 or 2); the others get -ENOSYS. The result replaces the number.
  *   any v, if the word after tohost is 0x01010000 (device 1, command 1): the character v goes to the console
  * After a system call or character tohost is cleared and fromhost set, not 0. */
-void cpu_set_htif(struct cpu *cpu, uint32_t tohost, uint32_t fromhost, FILE *console);
-unsigned cpu_exit_code(const struct cpu *cpu);
+static inline void cpu_set_htif(struct cpu *cpu, uint32_t tohost, uint32_t fromhost, FILE *console)
+{
+	cpu->ops->set_htif(cpu, tohost, fromhost, console);
+}
+
+static inline unsigned cpu_exit_code(const struct cpu *cpu)
+{
+	return cpu->ops->exit_code(cpu);
+}
 
 /* Registers for debuggers, dumps and tests. pc is register 32. */
-uint32_t cpu_get_register(const struct cpu *cpu, unsigned index);
-void cpu_set_register(struct cpu *cpu, unsigned index, uint32_t value);
+static inline uint32_t cpu_get_register(const struct cpu *cpu, unsigned index)
+{
+	return cpu->ops->get_register(cpu, index);
+}
+
+static inline void cpu_set_register(struct cpu *cpu, unsigned index, uint32_t value)
+{
+	cpu->ops->set_register(cpu, index, value);
+}
+
 /* Machine CSR by number; false if it does not exist. */
-bool cpu_get_csr(const struct cpu *cpu, unsigned number, uint32_t *value);
+static inline bool cpu_get_csr(const struct cpu *cpu, unsigned number, uint32_t *value)
+{
+	return cpu->ops->get_csr(cpu, number, value);
+}
 
 /* Local time: how far the core has run. */
-uint64_t cpu_time_ps(const struct cpu *cpu);
+static inline uint64_t cpu_time_ps(const struct cpu *cpu)
+{
+	return cpu->ops->time_ps(cpu);
+}
+
 /* cycles and asleep_cycles up to `now_ps`: their sum is the elapsed time in whole periods, always. The other counters
  * are as of local time. */
-struct cpu_stats cpu_stats(const struct cpu *cpu, uint64_t now_ps);
-
-/* Executes exactly one instruction (lockstep, debuggers), after taking a pending interrupt. Bus accesses happen at the
- * local time. Nothing happens asleep, halted or stuck. */
-void cpu_single_step(struct cpu *cpu);
+static inline struct cpu_stats cpu_stats(const struct cpu *cpu, uint64_t now_ps)
+{
+	return cpu->ops->stats(cpu, now_ps);
+}
 
 /* pc, registers, CSRs and the last 16 control transfers, for a person. */
-void cpu_dump(const struct cpu *cpu, FILE *out);
+static inline void cpu_dump(const struct cpu *cpu, FILE *out)
+{
+	cpu->ops->dump(cpu, out);
+}
 
 /* What a program says of itself. Addresses of symbols are 0 if it has none. */
 struct cpu_program {

@@ -68,17 +68,17 @@ static const struct row *find_row(unsigned number)
 	return NULL;
 }
 
-static uint64_t mcycle(const struct cpu *c)
+static uint64_t mcycle(const struct iss *c)
 {
 	return c->cycles + c->machine.mcycle_offset;
 }
 
-static uint64_t minstret(const struct cpu *c)
+static uint64_t minstret(const struct iss *c)
 {
 	return c->instructions + c->machine.minstret_offset;
 }
 
-static uint32_t row_read(const struct cpu *c, const struct row *row)
+static uint32_t row_read(const struct iss *c, const struct row *row)
 {
 	switch ((enum kind)row->kind) {
 	case CSR_CONSTANT: return row->value;
@@ -92,7 +92,7 @@ static uint32_t row_read(const struct cpu *c, const struct row *row)
 	return 0;
 }
 
-bool csr_read(const struct cpu *c, unsigned number, uint32_t *value)
+bool csr_read(const struct iss *c, unsigned number, uint32_t *value)
 {
 	const struct row *row = find_row(number);
 	if (!row)
@@ -111,7 +111,7 @@ static uint64_t with_high(uint64_t v, uint32_t high)
 	return (v & 0xffffffff) | (uint64_t)high << 32;
 }
 
-void csr_write(struct cpu *c, unsigned number, uint32_t value)
+void csr_write(struct iss *c, unsigned number, uint32_t value)
 {
 	const struct row *row = find_row(number);
 	struct machine *m = &c->machine;
@@ -128,7 +128,7 @@ void csr_write(struct cpu *c, unsigned number, uint32_t value)
 	}
 }
 
-void csr_each(const struct cpu *c, void (*each)(void *ctx, const char *name, uint32_t value), void *ctx)
+void csr_each(const struct iss *c, void (*each)(void *ctx, const char *name, uint32_t value), void *ctx)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		if (rows[i].kind != CSR_CONSTANT && rows[i].number >> 10 != 3)

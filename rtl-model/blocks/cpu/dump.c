@@ -24,10 +24,11 @@ static void print_csr(void *ctx, const char *name, uint32_t value)
 	fprintf(ctx, "  %-9s %08" PRIx32 "\n", name, value);
 }
 
-void cpu_dump(const struct cpu *c, FILE *out)
+void iss_dump(const struct cpu *cpu, FILE *out)
 {
+	const struct iss *c = const_iss_of(cpu);
 	fprintf(out, "core %s at pc %08" PRIx32 ", %" PRIu64 " ps\n", state_name(c->state), c->pc,
-		cpu_time_ps(c));
+		iss_time_ps(c));
 	for (unsigned i = 0; i < 32; i++)
 		fprintf(out, "  %-4s %08" PRIx32 "%s", register_names[i], c->r[i], i % 4 == 3 ? "\n" : "");
 	csr_each(c, print_csr, out);

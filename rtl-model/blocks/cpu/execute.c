@@ -91,7 +91,7 @@ static inline uint32_t rotate_right(uint32_t v, unsigned n)
 	return n ? v >> n | v << (32 - n) : v;
 }
 
-static uint8_t *locate_sram(struct cpu *c, uint32_t address, uint32_t bytes)
+static uint8_t *locate_sram(struct iss *c, uint32_t address, uint32_t bytes)
 {
 	const struct cpu_memory *sram = &c->memory[1];
 	uint32_t offset = address - sram->base;
@@ -119,7 +119,7 @@ static uint32_t remainder_of(uint32_t a, uint32_t b)
 	return (uint32_t)((int32_t)a % (int32_t)b);
 }
 
-bool cpu_execute(struct cpu *c, uint32_t cycles)
+bool cpu_execute(struct iss *c, uint32_t cycles)
 {
 #define LABELS_WIDE(name)                           [HANDLER(OP_##name, 4)] = &&name##_4,
 #define LABELS_BOTH(name)                           [HANDLER(OP_##name, 2)] = &&name##_2, LABELS_WIDE(name)

@@ -8,7 +8,7 @@ enum { SYSCALL_WRITE = 64 };
 /* Device and command in the upper half of tohost: byte 7 and byte 6. */
 #define CONSOLE_PUT_CHARACTER 0x01010000u
 
-static uint32_t check_word(const struct cpu *c, uint32_t address)
+static uint32_t check_word(const struct iss *c, uint32_t address)
 {
 	if (address == 0)
 		return HTIF_NONE;
@@ -16,20 +16,21 @@ static uint32_t check_word(const struct cpu *c, uint32_t address)
 	return address;
 }
 
-void cpu_set_htif(struct cpu *c, uint32_t tohost, uint32_t fromhost, FILE *console)
+void iss_set_htif(struct cpu *cpu, uint32_t tohost, uint32_t fromhost, FILE *console)
 {
+	struct iss *c = iss_of(cpu);
 	c->htif.tohost = check_word(c, tohost);
 	c->htif.fromhost = check_word(c, fromhost);
 	c->htif.console = console;
 }
 
-unsigned cpu_exit_code(const struct cpu *c)
+unsigned iss_exit_code(const struct cpu *cpu)
 {
-	return c->htif.exit_code;
+	return const_iss_of(cpu)->htif.exit_code;
 }
 
 /* `bytes` bytes of memory at `address`, NULL if they are not all there. */
-static uint8_t *locate(const struct cpu *c, uint64_t address, uint64_t bytes)
+static uint8_t *locate(const struct iss *c, uint64_t address, uint64_t bytes)
 {
 	for (size_t i = 0; i < CPU_MEMORIES; i++) {
 		const struct cpu_memory *m = &c->memory[i];
@@ -40,7 +41,7 @@ static uint8_t *locate(const struct cpu *c, uint64_t address, uint64_t bytes)
 	return NULL;
 }
 
-static int64_t write_console(struct cpu *c, uint64_t file, uint64_t address, uint64_t bytes)
+static int64_t write_console(struct iss *c, uint64_t file, uint64_t address, uint64_t bytes)
 {
 	if (file != 1 && file != 2)
 		return -EBADF;
@@ -52,7 +53,7 @@ static int64_t write_console(struct cpu *c, uint64_t file, uint64_t address, uin
 	return (int64_t)bytes;
 }
 
-static void system_call(struct cpu *c, uint32_t address)
+static void system_call(struct iss *c, uint32_t address)
 {
 	uint8_t *words = locate(c, address, 64);
 	if (!words)
@@ -63,7 +64,7 @@ static void system_call(struct cpu *c, uint32_t address)
 	store_le64(words, (uint64_t)result);
 }
 
-static void acknowledge(struct cpu *c, uint64_t answer)
+static void acknowledge(struct iss *c, uint64_t answer)
 {
 	uint8_t *tohost = locate(c, c->htif.tohost, 8);
 	uint8_t *fromhost = c->htif.fromhost == HTIF_NONE ? NULL : locate(c, c->htif.fromhost, 8);
@@ -73,7 +74,7 @@ static void acknowledge(struct cpu *c, uint64_t answer)
 		store_le64(fromhost, answer);
 }
 
-void htif_serve(struct cpu *c)
+void htif_serve(struct iss *c)
 {
 	uint32_t low = load_le32(locate(c, c->htif.tohost, 4));
 	const uint8_t *next = locate(c, (uint64_t)c->htif.tohost + 4, 4);

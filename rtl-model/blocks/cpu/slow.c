@@ -2,7 +2,7 @@
  * something else than memory. */
 #include "rtl-model/blocks/cpu/state.h"
 
-static void retire(struct cpu *c, const struct insn *insn, uint32_t extra_cycles)
+static void retire(struct iss *c, const struct insn *insn, uint32_t extra_cycles)
 {
 	c->cycles += (insn->cost >> COST_SHIFT) + extra_cycles;
 	c->instructions++;
@@ -23,14 +23,14 @@ static uint32_t access_bytes(enum op op)
 }
 
 /* What a register access sets off may raise an interrupt before the event that limited this step. */
-static void forget_limit(struct cpu *c)
+static void forget_limit(struct iss *c)
 {
-	c->known_ps = cpu_time_ps(c) + 1;
+	c->known_ps = iss_time_ps(c) + 1;
 }
 
 /* The loop has found the address misaligned or outside the memories, so it is a register of a block or a fault.
  * Misalignment is reported before anything else is looked at (privileged ISA §3.7 allows either). */
-static bool load(struct cpu *c, const struct insn *insn)
+static bool load(struct iss *c, const struct insn *insn)
 {
 	uint32_t address = c->r[insn->rs1] + (uint32_t)insn->imm;
 	uint32_t bytes = access_bytes(insn_op(insn));
@@ -39,10 +39,10 @@ static bool load(struct cpu *c, const struct insn *insn)
 		cpu_exception(c, CAUSE_LOAD_MISALIGNED, address);
 		return true;
 	}
-	if (cpu_time_ps(c) > c->now_ps)
+	if (iss_time_ps(c) > c->now_ps)
 		return false;
 	forget_limit(c);
-	if (bytes != 4 || !c->bus.read || !c->bus.read(c->bus.ctx, cpu_time_ps(c), address, &value)) {
+	if (bytes != 4 || !c->bus.read || !c->bus.read(c->bus.ctx, iss_time_ps(c), address, &value)) {
 		cpu_exception(c, CAUSE_LOAD_FAULT, address);
 		return true;
 	}
@@ -53,7 +53,7 @@ static bool load(struct cpu *c, const struct insn *insn)
 	return true;
 }
 
-static bool store(struct cpu *c, const struct insn *insn)
+static bool store(struct iss *c, const struct insn *insn)
 {
 	uint32_t address = c->r[insn->rs1] + (uint32_t)insn->imm;
 	uint32_t bytes = access_bytes(insn_op(insn));
@@ -68,10 +68,10 @@ static bool store(struct cpu *c, const struct insn *insn)
 		htif_serve(c);
 		return true;
 	}
-	if (cpu_time_ps(c) > c->now_ps)
+	if (iss_time_ps(c) > c->now_ps)
 		return false;
 	forget_limit(c);
-	if (bytes != 4 || !c->bus.write || !c->bus.write(c->bus.ctx, cpu_time_ps(c), address, value)) {
+	if (bytes != 4 || !c->bus.write || !c->bus.write(c->bus.ctx, iss_time_ps(c), address, value)) {
 		cpu_exception(c, CAUSE_STORE_FAULT, address);
 		return true;
 	}
@@ -82,7 +82,7 @@ static bool store(struct cpu *c, const struct insn *insn)
 }
 
 /* Zicsr. A CSR whose number starts with binary 11 is read-only; set and clear with x0 or 0 do not write. */
-static bool access_csr(struct cpu *c, const struct insn *insn)
+static bool access_csr(struct iss *c, const struct insn *insn)
 {
 	enum op op = insn_op(insn);
 	unsigned number = insn->raw >> 20;
@@ -96,7 +96,7 @@ static bool access_csr(struct cpu *c, const struct insn *insn)
 		cpu_exception(c, CAUSE_ILLEGAL, insn->raw);
 		return true;
 	}
-	if (number == CSR_MIP && cpu_time_ps(c) >= c->known_ps)
+	if (number == CSR_MIP && iss_time_ps(c) >= c->known_ps)
 		return false;
 	c->r[insn->rd] = old;
 	retire(c, insn, 0);
@@ -110,9 +110,9 @@ static bool access_csr(struct cpu *c, const struct insn *insn)
 }
 
 /* A pending interrupt ends wfi even when mstatus.MIE is off (privileged ISA §3.3.3). */
-static bool wait_for_interrupt(struct cpu *c, const struct insn *insn)
+static bool wait_for_interrupt(struct iss *c, const struct insn *insn)
 {
-	if (cpu_time_ps(c) >= c->known_ps)
+	if (iss_time_ps(c) >= c->known_ps)
 		return false;
 	retire(c, insn, 0);
 	if (!(c->machine.mip & c->machine.mie))
@@ -121,7 +121,7 @@ static bool wait_for_interrupt(struct cpu *c, const struct insn *insn)
 }
 
 /* jal to itself. */
-static void spin(struct cpu *c, const struct insn *insn)
+static void spin(struct iss *c, const struct insn *insn)
 {
 	if (!cpu_interruptible(c)) {
 		c->state = CPU_STUCK;
@@ -133,7 +133,7 @@ static void spin(struct cpu *c, const struct insn *insn)
 	c->pc = pc;
 }
 
-static void trap_return(struct cpu *c, const struct insn *insn)
+static void trap_return(struct iss *c, const struct insn *insn)
 {
 	uint32_t pc = c->pc;
 	retire(c, insn, 0);
@@ -141,7 +141,7 @@ static void trap_return(struct cpu *c, const struct insn *insn)
 	transfers_add(&c->transfers, pc, c->pc);
 }
 
-static bool execute_decoded(struct cpu *c, const struct insn *insn)
+static bool execute_decoded(struct iss *c, const struct insn *insn)
 {
 	switch (insn_op(insn)) {
 	case OP_LB:
@@ -173,7 +173,7 @@ static bool execute_decoded(struct cpu *c, const struct insn *insn)
 	return false;
 }
 
-bool cpu_execute_slow(struct cpu *c)
+bool cpu_execute_slow(struct iss *c)
 {
 	if (!code_contains(&c->code, c->pc)) {
 		cpu_exception(c, CAUSE_FETCH_FAULT, c->pc);

@@ -37,7 +37,9 @@ struct htif {
 	unsigned exit_code;
 };
 
-struct cpu {
+/* The instruction-set simulator. */
+struct iss {
+	struct cpu base;
 	uint32_t r[REG_COUNT]; /* r[0] stays 0 */
 	uint32_t pc;
 	enum cpu_state state;
@@ -59,14 +61,35 @@ struct cpu {
 	struct htif htif;
 };
 
+static inline struct iss *iss_of(struct cpu *cpu)
+{
+	return (struct iss *)cpu; /* base is its first member */
+}
+
+static inline const struct iss *const_iss_of(const struct cpu *cpu)
+{
+	return (const struct iss *)cpu;
+}
+
+/* Local time. */
+static inline uint64_t iss_time_ps(const struct iss *c)
+{
+	return c->start_ps + (c->cycles + c->asleep_cycles) * c->period_ps;
+}
+
+/* htif.c, dump.c: of cpu_ops. */
+void iss_set_htif(struct cpu *cpu, uint32_t tohost, uint32_t fromhost, FILE *console);
+unsigned iss_exit_code(const struct cpu *cpu);
+void iss_dump(const struct cpu *cpu, FILE *out);
+
 /* execute.c: runs from c->pc for `cycles` cycles, 0 < cycles <= EXECUTE_CYCLES_MAX, finishing the instruction during
  * which they end. False if it stopped earlier, before an instruction that cpu_execute_slow must carry out. */
 enum { EXECUTE_CYCLES_MAX = 0xf000 };
-bool cpu_execute(struct cpu *c, uint32_t cycles);
+bool cpu_execute(struct iss *c, uint32_t cycles);
 
 /* slow.c: carries out the instruction at c->pc, which may be a trap. False, nothing having changed, if it
  * has to wait until simulated time has come as far as local time. */
-bool cpu_execute_slow(struct cpu *c);
+bool cpu_execute_slow(struct iss *c);
 
 /* trap.c */
 enum cause {
@@ -80,23 +103,23 @@ enum cause {
 	CAUSE_ECALL_M = 11,
 };
 /* The instruction at c->pc traps instead of retiring. */
-void cpu_exception(struct cpu *c, enum cause cause, uint32_t tval);
+void cpu_exception(struct iss *c, enum cause cause, uint32_t tval);
 /* Takes the pending interrupt of highest priority. False if none is pending and enabled. */
-bool cpu_take_interrupt(struct cpu *c);
+bool cpu_take_interrupt(struct iss *c);
 /* Whether the level of an interrupt line matters to what is executed next. */
-bool cpu_interruptible(const struct cpu *c);
+bool cpu_interruptible(const struct iss *c);
 /* What mret does to pc and mstatus. */
-void cpu_leave_trap(struct cpu *c);
+void cpu_leave_trap(struct iss *c);
 
 /* csr.c: false if the CSR does not exist. A write to what is read-only has no effect here. */
 enum { CSR_MIP = 0x344 };
-bool csr_read(const struct cpu *c, unsigned number, uint32_t *value);
-void csr_write(struct cpu *c, unsigned number, uint32_t value);
+bool csr_read(const struct iss *c, unsigned number, uint32_t *value);
+void csr_write(struct iss *c, unsigned number, uint32_t value);
 /* For dumps: calls `each` for every machine CSR. */
-void csr_each(const struct cpu *c, void (*each)(void *ctx, const char *name, uint32_t value), void *ctx);
+void csr_each(const struct iss *c, void (*each)(void *ctx, const char *name, uint32_t value), void *ctx);
 
 /* htif.c: serves what the program has just written to tohost. */
-void htif_serve(struct cpu *c);
+void htif_serve(struct iss *c);
 
 /* Fields of mstatus, and the interrupt lines there are (privileged ISA §3.1.6, §3.1.9). */
 #define MSTATUS_MIE  0x00000008u

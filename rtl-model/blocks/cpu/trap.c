@@ -2,12 +2,12 @@
 
 #define CAUSE_INTERRUPT 0x80000000u
 
-static uint32_t handler_base(const struct cpu *c)
+static uint32_t handler_base(const struct iss *c)
 {
 	return c->machine.mtvec & ~3u;
 }
 
-static void enter(struct cpu *c, uint32_t cause, uint32_t tval, uint32_t handler)
+static void enter(struct iss *c, uint32_t cause, uint32_t tval, uint32_t handler)
 {
 	struct machine *m = &c->machine;
 	m->mepc = c->pc;
@@ -19,7 +19,7 @@ static void enter(struct cpu *c, uint32_t cause, uint32_t tval, uint32_t handler
 	c->cycles += c->cycle_table.trap;
 }
 
-void cpu_exception(struct cpu *c, enum cause cause, uint32_t tval)
+void cpu_exception(struct iss *c, enum cause cause, uint32_t tval)
 {
 	/* The handler's own first instruction traps: it would do so for ever. */
 	if (c->pc == handler_base(c))
@@ -29,12 +29,12 @@ void cpu_exception(struct cpu *c, enum cause cause, uint32_t tval)
 	enter(c, cause, tval, handler_base(c));
 }
 
-bool cpu_interruptible(const struct cpu *c)
+bool cpu_interruptible(const struct iss *c)
 {
 	return (c->machine.mstatus & MSTATUS_MIE) && c->machine.mie;
 }
 
-bool cpu_take_interrupt(struct cpu *c)
+bool cpu_take_interrupt(struct iss *c)
 {
 	static const unsigned priority[] = {11, 3, 7}; /* privileged ISA §3.1.9: external, software, timer */
 	uint32_t pending = c->machine.mip & c->machine.mie;
@@ -53,7 +53,7 @@ bool cpu_take_interrupt(struct cpu *c)
 	return false;
 }
 
-void cpu_leave_trap(struct cpu *c)
+void cpu_leave_trap(struct iss *c)
 {
 	struct machine *m = &c->machine;
 	m->mstatus = MSTATUS_MPP | MSTATUS_MPIE | (m->mstatus & MSTATUS_MPIE ? MSTATUS_MIE : 0);

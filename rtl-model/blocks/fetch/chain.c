@@ -7,18 +7,18 @@
  * WALKERS_MAX * 4 + QUEUES_MAX * 3 transfers outstanding, which fits the DMA channel. */
 #define HEADER_READS 4u
 
-static struct slot *slot_at(const struct fetch *fetch, unsigned slot)
+static struct slot *slot_at(const struct fetch_model *fetch, unsigned slot)
 {
 	return (struct slot *)(fetch->ports.sram + (size_t)slot * SLOT_BYTES);
 }
 
-static struct slot_segment *segments_of(const struct fetch *fetch, unsigned slot)
+static struct slot_segment *segments_of(const struct fetch_model *fetch, unsigned slot)
 {
 	return (struct slot_segment *)(fetch->ports.sram + (size_t)slot * SLOT_BYTES + SLOT_SEGMENT_OFFSET);
 }
 
-static void read_guest(struct fetch *fetch, uint64_t at_ps, struct walker *walker, enum cookie_kind kind,
-		       uint64_t addr, uint32_t bytes, uint8_t *data)
+static void read_guest(struct fetch_model *fetch, uint64_t at_ps, struct walker *walker,
+		       enum cookie_kind kind, uint64_t addr, uint32_t bytes, uint8_t *data)
 {
 	dma_request_fifo_push(fetch->ports.dma, at_ps,
 			      (struct dma_request){
@@ -29,15 +29,15 @@ static void read_guest(struct fetch *fetch, uint64_t at_ps, struct walker *walke
 			      });
 }
 
-static void walker_end(struct fetch *fetch, uint64_t now_ps, struct walker *walker, uint8_t error)
+static void walker_end(struct fetch_model *fetch, uint64_t now_ps, struct walker *walker, uint8_t error)
 {
 	struct slot *slot = slot_at(fetch, walker->slot);
 	slot->error = error;
 	slot->readable_bytes = (uint32_t)walker->readable;
 	slot->writable_bytes = (uint32_t)walker->writable;
 	if (error != RECORD_ERROR_NONE)
-		fetch->stats.bad_chains++;
-	fetch->stats.requests++;
+		fetch->base.stats.bad_chains++;
+	fetch->base.stats.requests++;
 	walker->state = WALKER_FREE;
 	fetch->walkers_busy--;
 	uint64_t at_ps = now_ps + fetch->period_ps;
@@ -45,20 +45,20 @@ static void walker_end(struct fetch *fetch, uint64_t now_ps, struct walker *walk
 	record_fifo_push(&fetch->records, at_ps, (struct record){walker->slot, walker->queue});
 }
 
-static void read_window(struct fetch *fetch, uint64_t at_ps, struct walker *walker, uint32_t first)
+static void read_window(struct fetch_model *fetch, uint64_t at_ps, struct walker *walker, uint32_t first)
 {
 	/* A chain in the table usually goes on behind its head; an indirect table is one chain and its length is known. */
 	uint32_t wanted = walker->indirect ? WINDOW_MAX : fetch->prefetch;
 	walker->first = first;
 	walker->count = min_u32(min_u32(wanted, WINDOW_MAX), walker->entries - first);
 	walker->state = WALKER_TABLE;
-	fetch->stats.descriptor_reads++;
+	fetch->base.stats.descriptor_reads++;
 	read_guest(fetch, at_ps, walker, COOKIE_TABLE, walker->table + (uint64_t)DESC_BYTES * first,
 		   walker->count * DESC_BYTES, walker->window);
 }
 
 /* Reads the first 16 device-readable bytes into the slot, wherever the driver has put them (D-016). */
-static void read_header(struct fetch *fetch, uint64_t at_ps, struct walker *walker)
+static void read_header(struct fetch_model *fetch, uint64_t at_ps, struct walker *walker)
 {
 	uint8_t *header = (uint8_t *)&slot_at(fetch, walker->slot)->type;
 	const struct slot_segment *segments = segments_of(fetch, walker->slot);
@@ -67,13 +67,14 @@ static void read_header(struct fetch *fetch, uint64_t at_ps, struct walker *walk
 		uint32_t bytes = min_u32(segment->bytes, HEADER_BYTES - walker->header_have);
 		read_guest(fetch, at_ps, walker, COOKIE_HEADER, segment->addr, bytes,
 			   header + walker->header_have);
-		fetch->stats.header_reads++;
+		fetch->base.stats.header_reads++;
 		walker->header_have += bytes;
 		walker->pieces++;
 	}
 }
 
-static void header_done(struct fetch *fetch, uint64_t now_ps, struct walker *walker, enum dma_status status)
+static void header_done(struct fetch_model *fetch, uint64_t now_ps, struct walker *walker,
+			enum dma_status status)
 {
 	walker->header_failed |= status != DMA_OK;
 	if (--walker->pieces != 0)
@@ -86,7 +87,7 @@ static void header_done(struct fetch *fetch, uint64_t now_ps, struct walker *wal
 		read_header(fetch, now_ps, walker);
 }
 
-static void chain_complete(struct fetch *fetch, uint64_t at_ps, struct walker *walker)
+static void chain_complete(struct fetch_model *fetch, uint64_t at_ps, struct walker *walker)
 {
 	struct slot *slot = slot_at(fetch, walker->slot);
 	if (walker->writable == 0) { /* V-086: nowhere to put a status */
@@ -121,7 +122,7 @@ static struct descriptor load_descriptor(const struct walker *walker, uint32_t i
 }
 
 /* Adds a buffer to the slot's segment list. */
-static uint8_t add_segment(struct fetch *fetch, struct walker *walker, const struct descriptor *desc)
+static uint8_t add_segment(struct fetch_model *fetch, struct walker *walker, const struct descriptor *desc)
 {
 	struct slot *slot = slot_at(fetch, walker->slot);
 	bool writable = desc->flags & VRING_DESC_F_WRITE;
@@ -143,7 +144,7 @@ static uint8_t add_segment(struct fetch *fetch, struct walker *walker, const str
 	return RECORD_ERROR_NONE;
 }
 
-static uint8_t check_indirect(const struct fetch *fetch, const struct walker *walker,
+static uint8_t check_indirect(const struct fetch_model *fetch, const struct walker *walker,
 			      const struct descriptor *desc)
 {
 	if (!fetch->queue[walker->queue].indirect)
@@ -160,7 +161,7 @@ static uint8_t check_indirect(const struct fetch *fetch, const struct walker *wa
 }
 
 /* The chain goes on, from its first entry, in a table of its own. WRITE of the descriptor means nothing (D-021). */
-static void enter_table(struct fetch *fetch, uint64_t at_ps, struct walker *walker,
+static void enter_table(struct fetch_model *fetch, uint64_t at_ps, struct walker *walker,
 			const struct descriptor *desc)
 {
 	uint8_t error = check_indirect(fetch, walker, desc);
@@ -168,7 +169,7 @@ static void enter_table(struct fetch *fetch, uint64_t at_ps, struct walker *walk
 		walker_end(fetch, at_ps, walker, error);
 		return;
 	}
-	fetch->stats.indirect_tables++;
+	fetch->base.stats.indirect_tables++;
 	walker->indirect = true;
 	walker->table = desc->addr;
 	walker->entries = desc->bytes / DESC_BYTES;
@@ -177,12 +178,12 @@ static void enter_table(struct fetch *fetch, uint64_t at_ps, struct walker *walk
 }
 
 /* Goes through the descriptors of the window. Ends the chain, reads the next window, or enters an indirect table. */
-static void parse_window(struct fetch *fetch, uint64_t at_ps, struct walker *walker)
+static void parse_window(struct fetch_model *fetch, uint64_t at_ps, struct walker *walker)
 {
 	uint32_t index = walker->first;
 	while (index >= walker->first && index < walker->first + walker->count) {
 		const struct descriptor desc = load_descriptor(walker, index);
-		fetch->stats.descriptors++;
+		fetch->base.stats.descriptors++;
 		if (desc.flags & VRING_DESC_F_INDIRECT) {
 			enter_table(fetch, at_ps, walker, &desc);
 			return;
@@ -205,7 +206,7 @@ static void parse_window(struct fetch *fetch, uint64_t at_ps, struct walker *wal
 	read_window(fetch, at_ps, walker, index);
 }
 
-static struct walker *free_walker(struct fetch *fetch)
+static struct walker *free_walker(struct fetch_model *fetch)
 {
 	if (fetch->walkers_busy >= fetch->inflight)
 		return NULL;
@@ -215,7 +216,8 @@ static struct walker *free_walker(struct fetch *fetch)
 	return NULL;
 }
 
-static void start_walker(struct fetch *fetch, uint64_t now_ps, struct walker *walker, const struct head *head)
+static void start_walker(struct fetch_model *fetch, uint64_t now_ps, struct walker *walker,
+			 const struct head *head)
 {
 	const struct queue *queue = &fetch->queue[head->queue];
 	struct probe *probe = fetch->ports.probe;
@@ -243,7 +245,7 @@ static void start_walker(struct fetch *fetch, uint64_t now_ps, struct walker *wa
 
 /* Starts chains for waiting heads. Heads of stopped queues are dropped: they were never taken (D-013). While heads wait
  * a walker is at work, whose end brings us back here. */
-void fetch_chain_start(struct fetch *fetch, uint64_t now_ps)
+void fetch_chain_start(struct fetch_model *fetch, uint64_t now_ps)
 {
 	while (fetch_heads_waiting(fetch) != 0) {
 		const struct head *head = &fetch->head[fetch->heads_first % HEADS];
@@ -255,7 +257,7 @@ void fetch_chain_start(struct fetch *fetch, uint64_t now_ps)
 		}
 		struct walker *walker = free_walker(fetch);
 		if (!walker) {
-			fetch->stats.stall_no_walker++;
+			fetch->base.stats.stall_no_walker++;
 			return;
 		}
 		fetch->heads_first++;
@@ -263,8 +265,8 @@ void fetch_chain_start(struct fetch *fetch, uint64_t now_ps)
 	}
 }
 
-void fetch_chain_done(struct fetch *fetch, uint64_t now_ps, struct walker *walker, enum cookie_kind kind,
-		      enum dma_status status)
+void fetch_chain_done(struct fetch_model *fetch, uint64_t now_ps, struct walker *walker,
+		      enum cookie_kind kind, enum dma_status status)
 {
 	if (kind == COOKIE_HEADER) {
 		header_done(fetch, now_ps, walker, status);

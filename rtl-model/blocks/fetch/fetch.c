@@ -2,43 +2,11 @@
 
 #include <stdlib.h>
 
-struct fetch *fetch_create(const struct config *config, const struct fetch_ports *ports)
+static void reset(struct fetch *base)
 {
-	struct fetch *fetch = calloc(1, sizeof(*fetch));
-	if (!fetch)
-		return NULL;
-	fetch->ports = *ports;
-	fetch->services.consumer = fetch->done.consumer = ports->self;
-	fetch->records.consumer = ports->events;
-	ports->dma->producer = ports->self;
-	fetch->period_ps = config_period_ps(config->device.clock_mhz);
-	fetch->parse_cycles = config->fetch.parse_cycles;
-	fetch->batch = config->fetch.batch;
-	fetch->prefetch = config->fetch.prefetch;
-	fetch->inflight = config->fetch.inflight;
-	fetch_reset(fetch);
-	return fetch;
-}
-
-void fetch_free(struct fetch *fetch)
-{
-	free(fetch);
-}
-
-struct service_fifo *fetch_services(struct fetch *fetch)
-{
-	return &fetch->services;
-}
-
-struct dma_done_fifo *fetch_dma_done(struct fetch *fetch)
-{
-	return &fetch->done;
-}
-
-void fetch_reset(struct fetch *fetch)
-{
-	service_fifo_clear(&fetch->services);
-	dma_done_fifo_clear(&fetch->done);
+	struct fetch_model *fetch = (struct fetch_model *)base;
+	service_fifo_clear(&fetch->base.services);
+	dma_done_fifo_clear(&fetch->base.done);
 	record_fifo_clear(&fetch->records);
 	memset(fetch->queue, 0, sizeof(fetch->queue));
 	memset(fetch->walker, 0, sizeof(fetch->walker));
@@ -54,10 +22,10 @@ void fetch_reset(struct fetch *fetch)
 	}
 }
 
-static void take_done(struct fetch *fetch, uint64_t now_ps)
+static void take_done(struct fetch_model *fetch, uint64_t now_ps)
 {
-	while (dma_done_fifo_ready(&fetch->done, now_ps)) {
-		struct dma_done done = dma_done_fifo_pop(&fetch->done, now_ps);
+	while (dma_done_fifo_ready(&fetch->base.done, now_ps)) {
+		struct dma_done done = dma_done_fifo_pop(&fetch->base.done, now_ps);
 		enum cookie_kind kind = (enum cookie_kind)(done.cookie >> 16);
 		unsigned index = done.cookie & 0xffff;
 		if (kind <= COOKIE_ARM)
@@ -67,19 +35,20 @@ static void take_done(struct fetch *fetch, uint64_t now_ps)
 	}
 }
 
-uint64_t fetch_step(struct fetch *fetch, uint64_t now_ps)
+static uint64_t step(struct fetch *base, uint64_t now_ps)
 {
+	struct fetch_model *fetch = (struct fetch_model *)base;
 	take_done(fetch, now_ps);
-	while (service_fifo_ready(&fetch->services, now_ps)) {
-		struct service service = service_fifo_pop(&fetch->services, now_ps);
+	while (service_fifo_ready(&fetch->base.services, now_ps)) {
+		struct service service = service_fifo_pop(&fetch->base.services, now_ps);
 		fetch_ring_serve(fetch, now_ps, &service);
 	}
 	fetch_ring_retry(fetch, now_ps);
 	fetch_chain_start(fetch, now_ps);
-	return min_u64(dma_done_fifo_next_ps(&fetch->done), service_fifo_next_ps(&fetch->services));
+	return min_u64(dma_done_fifo_next_ps(&fetch->base.done), service_fifo_next_ps(&fetch->base.services));
 }
 
-unsigned fetch_slot_take(struct fetch *fetch)
+unsigned fetch_slot_take(struct fetch_model *fetch)
 {
 	ASSERT(fetch->free_slots != 0);
 	unsigned slot = fetch->free_slot[--fetch->free_slots];
@@ -88,10 +57,11 @@ unsigned fetch_slot_take(struct fetch *fetch)
 	return slot;
 }
 
-void fetch_slot_free(struct fetch *fetch, uint64_t now_ps, unsigned slot)
+static void slot_free(struct fetch *base, uint64_t now_ps, unsigned slot)
 {
+	struct fetch_model *fetch = (struct fetch_model *)base;
 	if (slot >= SLOTS || !fetch->slot_taken[slot]) {
-		fetch->stats.bad_frees++;
+		fetch->base.stats.bad_frees++;
 		return;
 	}
 	fetch->slot_taken[slot] = false;
@@ -101,32 +71,28 @@ void fetch_slot_free(struct fetch *fetch, uint64_t now_ps, unsigned slot)
 		waker_wake(fetch->ports.self, now_ps);
 }
 
-bool fetch_busy(const struct fetch *fetch)
+static bool busy(const struct fetch *base)
 {
+	const struct fetch_model *fetch = (const struct fetch_model *)base;
 	for (unsigned i = 0; i < QUEUES_MAX; i++)
 		if (fetch_queue_busy(&fetch->queue[i]))
 			return true;
 	return false;
 }
 
-unsigned fetch_slots_in_use(const struct fetch *fetch)
+static unsigned slots_in_use(const struct fetch *base)
 {
-	return SLOTS - fetch->free_slots;
+	return SLOTS - ((const struct fetch_model *)base)->free_slots;
 }
 
-unsigned fetch_walkers_busy(const struct fetch *fetch)
+static unsigned walkers_busy(const struct fetch *base)
 {
-	return fetch->walkers_busy;
-}
-
-const struct fetch_stats *fetch_stats(const struct fetch *fetch)
-{
-	return &fetch->stats;
+	return ((const struct fetch_model *)base)->walkers_busy;
 }
 
 /* ---- registers ---- */
 
-static uint32_t pop_record(struct fetch *fetch, uint64_t now_ps)
+static uint32_t pop_record(struct fetch_model *fetch, uint64_t now_ps)
 {
 	if (!record_fifo_ready(&fetch->records, now_ps))
 		return 0;
@@ -137,7 +103,7 @@ static uint32_t pop_record(struct fetch *fetch, uint64_t now_ps)
 }
 
 /* The firmware has found a ring entry and wants a slot for its request (offload level firmware). */
-static uint32_t alloc_slot(struct fetch *fetch, uint64_t now_ps)
+static uint32_t alloc_slot(struct fetch_model *fetch, uint64_t now_ps)
 {
 	if (fetch_room(fetch) == 0)
 		return 0;
@@ -154,8 +120,9 @@ static uint32_t queue_state(const struct queue *queue)
 	       (uint32_t)queue->next << CSR_FETCH_QUEUE_STATE_FETCHED_SHIFT;
 }
 
-bool fetch_csr_read(struct fetch *fetch, uint64_t now_ps, uint32_t offset, uint32_t *value)
+static bool csr_read(struct fetch *base, uint64_t now_ps, uint32_t offset, uint32_t *value)
 {
+	struct fetch_model *fetch = (struct fetch_model *)base;
 	const struct queue *queue = &fetch->queue[fetch->csr_queue];
 	switch (offset) {
 	case CSR_FETCH_RECORD: *value = pop_record(fetch, now_ps); break;
@@ -188,7 +155,7 @@ bool fetch_csr_read(struct fetch *fetch, uint64_t now_ps, uint32_t offset, uint3
 }
 
 /* A start needs a usable size, and everything of an earlier life to be over. */
-static void write_control(struct fetch *fetch, uint64_t now_ps, struct queue *queue, uint32_t value)
+static void write_control(struct fetch_model *fetch, uint64_t now_ps, struct queue *queue, uint32_t value)
 {
 	bool run = value & CSR_FETCH_QUEUE_CONTROL_RUN_MASK;
 	if (run && queue->state == QUEUE_STOPPED && is_power_of_2(queue->size) && !fetch_queue_busy(queue))
@@ -203,11 +170,12 @@ static uint32_t clamp(uint32_t value, uint32_t max)
 	return max_u32(1, min_u32(value, max));
 }
 
-bool fetch_csr_write(struct fetch *fetch, uint64_t now_ps, uint32_t offset, uint32_t value)
+static bool csr_write(struct fetch *base, uint64_t now_ps, uint32_t offset, uint32_t value)
 {
+	struct fetch_model *fetch = (struct fetch_model *)base;
 	struct queue *queue = &fetch->queue[fetch->csr_queue];
 	switch (offset) {
-	case CSR_FETCH_SLOT_FREE: fetch_slot_free(fetch, now_ps, value); break;
+	case CSR_FETCH_SLOT_FREE: slot_free(base, now_ps, value); break;
 	case CSR_FETCH_QUEUE_SELECT: fetch->csr_queue = value % QUEUES_MAX; break;
 	case CSR_FETCH_QUEUE_DESC_LO: queue->desc = (queue->desc >> 32 << 32) | value; break;
 	case CSR_FETCH_QUEUE_DESC_HI: queue->desc = (uint32_t)queue->desc | (uint64_t)value << 32; break;
@@ -234,8 +202,48 @@ bool fetch_csr_write(struct fetch *fetch, uint64_t now_ps, uint32_t offset, uint
 	return true;
 }
 
-uint32_t fetch_events(const struct fetch *fetch, uint64_t now_ps)
+static uint32_t events(const struct fetch *base, uint64_t now_ps)
 {
+	const struct fetch_model *fetch = (const struct fetch_model *)base;
 	return (record_fifo_ready(&fetch->records, now_ps) ? CSR_SYS_EVENTS_RECORD_MASK : 0) |
 	       (fetch->faults ? CSR_SYS_EVENTS_DMA_FAULT_MASK : 0);
+}
+
+/* ---- creation ---- */
+
+static void destroy(struct fetch *base)
+{
+	free(base);
+}
+
+static const struct fetch_ops model_ops = {
+	.free = destroy,
+	.reset = reset,
+	.step = step,
+	.slot_free = slot_free,
+	.csr_read = csr_read,
+	.csr_write = csr_write,
+	.events = events,
+	.busy = busy,
+	.slots_in_use = slots_in_use,
+	.walkers_busy = walkers_busy,
+};
+
+struct fetch *fetch_create(const struct config *config, const struct fetch_ports *ports)
+{
+	struct fetch_model *fetch = calloc(1, sizeof(*fetch));
+	if (!fetch)
+		return NULL;
+	fetch->base.ops = &model_ops;
+	fetch->base.services.consumer = fetch->base.done.consumer = ports->self;
+	fetch->ports = *ports;
+	fetch->records.consumer = ports->events;
+	ports->dma->producer = ports->self;
+	fetch->period_ps = config_period_ps(config->device.clock_mhz);
+	fetch->parse_cycles = config->fetch.parse_cycles;
+	fetch->batch = config->fetch.batch;
+	fetch->prefetch = config->fetch.prefetch;
+	fetch->inflight = config->fetch.inflight;
+	reset(&fetch->base);
+	return &fetch->base;
 }

@@ -46,8 +46,6 @@ struct fetch_stats {
 	uint64_t stall_no_slot, stall_no_walker;
 };
 
-struct fetch;
-
 struct fetch_ports {
 	const struct waker *self;
 	struct dma_request_fifo *dma; /* channel DMA_FETCH */
@@ -56,33 +54,87 @@ struct fetch_ports {
 	const struct waker *events; /* woken when fetch_events changes */
 };
 
-/* NULL when out of memory. */
-struct fetch *fetch_create(const struct config *config, const struct fetch_ports *ports);
-void fetch_free(struct fetch *fetch);
+struct fetch;
 
-/* In: services from the notify unit, completions from the DMA engine. */
-struct service_fifo *fetch_services(struct fetch *fetch);
-struct dma_done_fifo *fetch_dma_done(struct fetch *fetch);
+/* What an implementation does; see the functions below. */
+struct fetch_ops {
+	void (*free)(struct fetch *fetch);
+	void (*reset)(struct fetch *fetch);
+	uint64_t (*step)(struct fetch *fetch, uint64_t now_ps);
+	void (*slot_free)(struct fetch *fetch, uint64_t now_ps, unsigned slot);
+	bool (*csr_read)(struct fetch *fetch, uint64_t now_ps, uint32_t offset, uint32_t *value);
+	bool (*csr_write)(struct fetch *fetch, uint64_t now_ps, uint32_t offset, uint32_t value);
+	uint32_t (*events)(const struct fetch *fetch, uint64_t now_ps);
+	bool (*busy)(const struct fetch *fetch);
+	unsigned (*slots_in_use)(const struct fetch *fetch);
+	unsigned (*walkers_busy)(const struct fetch *fetch);
+};
+
+/* What the model and the RTL twin (fetch_rtl.h) have in common. */
+struct fetch {
+	const struct fetch_ops *ops;
+	struct service_fifo services; /* in, from the notify unit */
+	struct dma_done_fifo done;    /* in, from the DMA engine */
+	struct fetch_stats stats;
+};
+
+/* The C model. NULL when out of memory. */
+struct fetch *fetch_create(const struct config *config, const struct fetch_ports *ports);
+
+static inline void fetch_free(struct fetch *fetch)
+{
+	if (fetch)
+		fetch->ops->free(fetch);
+}
 
 /* Forgets everything: queues stopped, slots free. The caller aborts the DMA channel. */
-void fetch_reset(struct fetch *fetch);
+static inline void fetch_reset(struct fetch *fetch)
+{
+	fetch->ops->reset(fetch);
+}
 
-uint64_t fetch_step(struct fetch *fetch, uint64_t now_ps);
+static inline uint64_t fetch_step(struct fetch *fetch, uint64_t now_ps)
+{
+	return fetch->ops->step(fetch, now_ps);
+}
 
 /* The request in this slot is finished. A slot that is not in use is left alone and counted. */
-void fetch_slot_free(struct fetch *fetch, uint64_t now_ps, unsigned slot);
+static inline void fetch_slot_free(struct fetch *fetch, uint64_t now_ps, unsigned slot)
+{
+	fetch->ops->slot_free(fetch, now_ps, slot);
+}
 
 /* Block FETCH of the CSR bus. */
-bool fetch_csr_read(struct fetch *fetch, uint64_t now_ps, uint32_t offset, uint32_t *value);
-bool fetch_csr_write(struct fetch *fetch, uint64_t now_ps, uint32_t offset, uint32_t value);
+static inline bool fetch_csr_read(struct fetch *fetch, uint64_t now_ps, uint32_t offset, uint32_t *value)
+{
+	return fetch->ops->csr_read(fetch, now_ps, offset, value);
+}
+
+static inline bool fetch_csr_write(struct fetch *fetch, uint64_t now_ps, uint32_t offset, uint32_t value)
+{
+	return fetch->ops->csr_write(fetch, now_ps, offset, value);
+}
 
 /* This block's bits of SYS.EVENTS as they are at now_ps. */
-uint32_t fetch_events(const struct fetch *fetch, uint64_t now_ps);
+static inline uint32_t fetch_events(const struct fetch *fetch, uint64_t now_ps)
+{
+	return fetch->ops->events(fetch, now_ps);
+}
 
-bool fetch_busy(const struct fetch *fetch);
-unsigned fetch_slots_in_use(const struct fetch *fetch);
-unsigned fetch_walkers_busy(const struct fetch *fetch);
-const struct fetch_stats *fetch_stats(const struct fetch *fetch);
+static inline bool fetch_busy(const struct fetch *fetch)
+{
+	return fetch->ops->busy(fetch);
+}
+
+static inline unsigned fetch_slots_in_use(const struct fetch *fetch)
+{
+	return fetch->ops->slots_in_use(fetch);
+}
+
+static inline unsigned fetch_walkers_busy(const struct fetch *fetch)
+{
+	return fetch->ops->walkers_busy(fetch);
+}
 
 #ifdef __cplusplus
 }

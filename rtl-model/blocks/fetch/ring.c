@@ -11,7 +11,7 @@
 #define AVAIL_ENTRY_BYTES  2u
 #define USED_ELEMENT_BYTES 8u
 
-static void transfer(struct fetch *fetch, uint64_t now_ps, struct queue *queue, enum cookie_kind kind,
+static void transfer(struct fetch_model *fetch, uint64_t now_ps, struct queue *queue, enum cookie_kind kind,
 		     struct dma_request request)
 {
 	request.cookie = fetch_cookie(kind, fetch_queue_index(fetch, queue));
@@ -19,43 +19,43 @@ static void transfer(struct fetch *fetch, uint64_t now_ps, struct queue *queue, 
 	dma_request_fifo_push(fetch->ports.dma, now_ps, request);
 }
 
-static void ring_fault(struct fetch *fetch, uint64_t now_ps, struct queue *queue, uint8_t error)
+static void ring_fault(struct fetch_model *fetch, uint64_t now_ps, struct queue *queue, uint8_t error)
 {
 	fetch->entries -= queue->entries;
 	queue->entries = 0;
 	queue->state = QUEUE_FAULT;
 	queue->error = error;
 	fetch->faults |= UINT64_C(1) << fetch_queue_index(fetch, queue);
-	fetch->stats.faults++;
+	fetch->base.stats.faults++;
 	waker_wake(fetch->ports.events, now_ps);
 }
 
 /* ---- reads ---- */
 
 /* As many entries as one read may bring: batch, end of the ring, room. */
-static unsigned entries_to_read(const struct fetch *fetch, const struct queue *queue, unsigned wanted)
+static unsigned entries_to_read(const struct fetch_model *fetch, const struct queue *queue, unsigned wanted)
 {
 	unsigned to_end = queue->size - (queue->next & (queue->size - 1u));
 	return min_u32(min_u32(wanted, to_end), min_u32(fetch->batch, fetch_room(fetch)));
 }
 
-static void read_index(struct fetch *fetch, uint64_t now_ps, struct queue *queue)
+static void read_index(struct fetch_model *fetch, uint64_t now_ps, struct queue *queue)
 {
 	queue->state = QUEUE_READING;
 	queue->wanted++;
-	fetch->stats.index_reads++;
+	fetch->base.stats.index_reads++;
 	transfer(fetch, now_ps, queue, COOKIE_INDEX,
 		 (struct dma_request){.addr = queue->avail, .bytes = 4, .data = queue->index_data});
 }
 
-static void read_entries(struct fetch *fetch, uint64_t now_ps, struct queue *queue, unsigned count)
+static void read_entries(struct fetch_model *fetch, uint64_t now_ps, struct queue *queue, unsigned count)
 {
 	unsigned at = queue->next & (queue->size - 1u);
 	queue->state = QUEUE_READING;
 	queue->wanted++;
 	queue->entries = (uint16_t)count;
 	fetch->entries += count;
-	fetch->stats.ring_reads++;
+	fetch->base.stats.ring_reads++;
 	transfer(fetch, now_ps, queue, COOKIE_RING,
 		 (struct dma_request){.addr = queue->avail + RING_OFFSET + AVAIL_ENTRY_BYTES * at,
 				      .bytes = AVAIL_ENTRY_BYTES * count,
@@ -64,25 +64,25 @@ static void read_entries(struct fetch *fetch, uint64_t now_ps, struct queue *que
 
 /* ---- asking for doorbells ---- */
 
-static void write_wish(struct fetch *fetch, uint64_t now_ps, struct queue *queue, uint64_t offset,
+static void write_wish(struct fetch_model *fetch, uint64_t now_ps, struct queue *queue, uint64_t offset,
 		       uint16_t value)
 {
 	store_le16(queue->arm_data, value);
-	fetch->stats.arm_writes++;
+	fetch->base.stats.arm_writes++;
 	transfer(fetch, now_ps, queue, COOKIE_ARM,
 		 (struct dma_request){
 			 .addr = queue->used + offset, .bytes = 2, .write = true, .data = queue->arm_data});
 }
 
 /* used.flags: what drivers without EVENT_IDX look at (D-032, D-033). */
-static void write_used_flags(struct fetch *fetch, uint64_t now_ps, struct queue *queue, bool suppress)
+static void write_used_flags(struct fetch_model *fetch, uint64_t now_ps, struct queue *queue, bool suppress)
 {
 	queue->suppressed = suppress;
 	write_wish(fetch, now_ps, queue, 0, suppress ? VRING_USED_F_NO_NOTIFY : 0);
 }
 
 /* avail_event, behind the used ring: "kick when you publish this index" (D-035). */
-static void write_avail_event(struct fetch *fetch, uint64_t now_ps, struct queue *queue)
+static void write_avail_event(struct fetch_model *fetch, uint64_t now_ps, struct queue *queue)
 {
 	queue->armed = true;
 	write_wish(fetch, now_ps, queue, RING_OFFSET + (uint64_t)USED_ELEMENT_BYTES * queue->size,
@@ -90,7 +90,7 @@ static void write_avail_event(struct fetch *fetch, uint64_t now_ps, struct queue
 }
 
 /* Makes the driver ring for the next buffer. False if it does so already. */
-static bool arm(struct fetch *fetch, uint64_t now_ps, struct queue *queue)
+static bool arm(struct fetch_model *fetch, uint64_t now_ps, struct queue *queue)
 {
 	if (queue->event_idx ? queue->armed : !queue->suppressed)
 		return false;
@@ -102,7 +102,7 @@ static bool arm(struct fetch *fetch, uint64_t now_ps, struct queue *queue)
 }
 
 /* Keeps the driver from ringing. With EVENT_IDX that takes no doing: avail_event stays behind. */
-static void disarm(struct fetch *fetch, uint64_t now_ps, struct queue *queue)
+static void disarm(struct fetch_model *fetch, uint64_t now_ps, struct queue *queue)
 {
 	if (!queue->event_idx && !queue->suppressed)
 		write_used_flags(fetch, now_ps, queue, true);
@@ -111,7 +111,7 @@ static void disarm(struct fetch *fetch, uint64_t now_ps, struct queue *queue)
 /* ---- steps ---- */
 
 /* The ring is empty as far as we know: go on looking, or ask for a doorbell and look once more, or rest. */
-static void ring_empty(struct fetch *fetch, uint64_t now_ps, struct queue *queue)
+static void ring_empty(struct fetch_model *fetch, uint64_t now_ps, struct queue *queue)
 {
 	if (queue->poll) {
 		disarm(fetch, now_ps, queue);
@@ -125,7 +125,7 @@ static void ring_empty(struct fetch *fetch, uint64_t now_ps, struct queue *queue
 }
 
 /* Goes on with a queue whose `seen` may be ahead of `next`. */
-static void ring_continue(struct fetch *fetch, uint64_t now_ps, struct queue *queue)
+static void ring_continue(struct fetch_model *fetch, uint64_t now_ps, struct queue *queue)
 {
 	unsigned available = (uint16_t)(queue->seen - queue->next);
 	if (available == 0) {
@@ -134,7 +134,7 @@ static void ring_continue(struct fetch *fetch, uint64_t now_ps, struct queue *qu
 	}
 	unsigned count = entries_to_read(fetch, queue, available);
 	if (count == 0) {
-		fetch->stats.stall_no_slot++;
+		fetch->base.stats.stall_no_slot++;
 		queue->state = QUEUE_WAIT_ROOM;
 		fetch->rooms_wanted |= UINT64_C(1) << fetch_queue_index(fetch, queue);
 		return;
@@ -143,7 +143,7 @@ static void ring_continue(struct fetch *fetch, uint64_t now_ps, struct queue *qu
 }
 
 /* avail.idx has been read. False: a fault. */
-static bool take_index(struct fetch *fetch, uint64_t now_ps, struct queue *queue)
+static bool take_index(struct fetch_model *fetch, uint64_t now_ps, struct queue *queue)
 {
 	uint16_t index = load_le16(queue->index_data + INDEX_OFFSET);
 	if ((uint16_t)(index - queue->next) > queue->size) { /* V-021, V-022 */
@@ -152,13 +152,13 @@ static bool take_index(struct fetch *fetch, uint64_t now_ps, struct queue *queue
 	}
 	queue->seen = index;
 	if (queue->quiet && index == queue->next)
-		fetch->stats.empty_services++;
+		fetch->base.stats.empty_services++;
 	queue->quiet = false;
 	return true;
 }
 
 /* Takes the entries that were read, as far as avail.idx covers them: on the driver's word more may have been read. */
-static void take_entries(struct fetch *fetch, uint64_t now_ps, struct queue *queue)
+static void take_entries(struct fetch_model *fetch, uint64_t now_ps, struct queue *queue)
 {
 	unsigned count = min_u32(queue->entries, (uint16_t)(queue->seen - queue->next));
 	for (unsigned i = 0; i < count; i++) {
@@ -173,12 +173,12 @@ static void take_entries(struct fetch *fetch, uint64_t now_ps, struct queue *que
 		queue->chains++;
 		queue->armed = false; /* avail_event is behind now */
 	}
-	fetch->stats.ring_entries += count;
+	fetch->base.stats.ring_entries += count;
 	fetch->entries -= queue->entries;
 	queue->entries = 0;
 }
 
-void fetch_ring_done(struct fetch *fetch, uint64_t now_ps, struct queue *queue, enum cookie_kind kind,
+void fetch_ring_done(struct fetch_model *fetch, uint64_t now_ps, struct queue *queue, enum cookie_kind kind,
 		     enum dma_status status)
 {
 	queue->transfers--;
@@ -196,10 +196,10 @@ void fetch_ring_done(struct fetch *fetch, uint64_t now_ps, struct queue *queue, 
 	ring_continue(fetch, now_ps, queue);
 }
 
-void fetch_ring_serve(struct fetch *fetch, uint64_t now_ps, const struct service *service)
+void fetch_ring_serve(struct fetch_model *fetch, uint64_t now_ps, const struct service *service)
 {
 	struct queue *queue = &fetch->queue[service->queue];
-	fetch->stats.services++;
+	fetch->base.stats.services++;
 	if (queue->state == QUEUE_STOPPED || queue->state == QUEUE_FAULT)
 		return;
 	queue->doorbell_ps = service->doorbell_ps;
@@ -218,7 +218,7 @@ void fetch_ring_serve(struct fetch *fetch, uint64_t now_ps, const struct service
 }
 
 /* In turn, so that none of the queues can keep the others from the slots. */
-void fetch_ring_retry(struct fetch *fetch, uint64_t now_ps)
+void fetch_ring_retry(struct fetch_model *fetch, uint64_t now_ps)
 {
 	while (fetch->rooms_wanted != 0 && fetch_room(fetch) != 0) {
 		do
@@ -242,7 +242,7 @@ static bool addresses_ok(const struct queue *queue)
 	       queue->used + (used_bytes - 1) >= queue->used;
 }
 
-void fetch_ring_start(struct fetch *fetch, uint64_t now_ps, struct queue *queue)
+void fetch_ring_start(struct fetch_model *fetch, uint64_t now_ps, struct queue *queue)
 {
 	queue->state = QUEUE_RESTING;
 	queue->error = RECORD_ERROR_NONE;
@@ -253,7 +253,7 @@ void fetch_ring_start(struct fetch *fetch, uint64_t now_ps, struct queue *queue)
 		ring_fault(fetch, now_ps, queue, RECORD_ERROR_ADDRESS_WRAP);
 }
 
-void fetch_ring_stop(struct fetch *fetch, struct queue *queue)
+void fetch_ring_stop(struct fetch_model *fetch, struct queue *queue)
 {
 	fetch->entries -= queue->entries;
 	queue->entries = 0;
@@ -261,7 +261,7 @@ void fetch_ring_stop(struct fetch *fetch, struct queue *queue)
 	fetch->rooms_wanted &= ~(UINT64_C(1) << fetch_queue_index(fetch, queue));
 }
 
-void fetch_ring_poll(struct fetch *fetch, uint64_t now_ps, struct queue *queue, bool poll)
+void fetch_ring_poll(struct fetch_model *fetch, uint64_t now_ps, struct queue *queue, bool poll)
 {
 	bool begin = poll && !queue->poll && queue->state == QUEUE_RESTING;
 	queue->poll = poll;

@@ -68,10 +68,9 @@ struct walker {
 	uint8_t window[WINDOW_MAX * DESC_BYTES];
 };
 
-struct fetch {
+struct fetch_model {
+	struct fetch base;
 	struct fetch_ports ports;
-	struct service_fifo services;
-	struct dma_done_fifo done;
 	struct record_fifo records;
 	uint64_t period_ps;
 	unsigned parse_cycles, batch, prefetch, inflight;
@@ -89,7 +88,6 @@ struct fetch {
 	unsigned free_slots;
 	unsigned entries; /* sum over queues */
 	uint64_t parser_free_ps;
-	struct fetch_stats stats;
 };
 
 /* What a completion is for, in its cookie. */
@@ -100,7 +98,7 @@ static inline uint32_t fetch_cookie(enum cookie_kind kind, unsigned index)
 	return (uint32_t)kind << 16 | index;
 }
 
-static inline unsigned fetch_queue_index(const struct fetch *fetch, const struct queue *queue)
+static inline unsigned fetch_queue_index(const struct fetch_model *fetch, const struct queue *queue)
 {
 	return (unsigned)(queue - fetch->queue);
 }
@@ -110,34 +108,34 @@ static inline bool fetch_queue_busy(const struct queue *queue)
 	return queue->transfers != 0 || queue->chains != 0;
 }
 
-static inline unsigned fetch_heads_waiting(const struct fetch *fetch)
+static inline unsigned fetch_heads_waiting(const struct fetch_model *fetch)
 {
 	return fetch->heads_last - fetch->heads_first;
 }
 
 /* Slots that are free and not promised to a ring entry. */
-static inline unsigned fetch_room(const struct fetch *fetch)
+static inline unsigned fetch_room(const struct fetch_model *fetch)
 {
 	return fetch->free_slots - fetch_heads_waiting(fetch) - fetch->entries;
 }
 
-unsigned fetch_slot_take(struct fetch *fetch);
+unsigned fetch_slot_take(struct fetch_model *fetch);
 
 /* ring.c */
-void fetch_ring_start(struct fetch *fetch, uint64_t now_ps, struct queue *queue);
-void fetch_ring_stop(struct fetch *fetch, struct queue *queue);
+void fetch_ring_start(struct fetch_model *fetch, uint64_t now_ps, struct queue *queue);
+void fetch_ring_stop(struct fetch_model *fetch, struct queue *queue);
 /* Polling begins or ends. */
-void fetch_ring_poll(struct fetch *fetch, uint64_t now_ps, struct queue *queue, bool poll);
-void fetch_ring_serve(struct fetch *fetch, uint64_t now_ps, const struct service *service);
-void fetch_ring_done(struct fetch *fetch, uint64_t now_ps, struct queue *queue, enum cookie_kind kind,
+void fetch_ring_poll(struct fetch_model *fetch, uint64_t now_ps, struct queue *queue, bool poll);
+void fetch_ring_serve(struct fetch_model *fetch, uint64_t now_ps, const struct service *service);
+void fetch_ring_done(struct fetch_model *fetch, uint64_t now_ps, struct queue *queue, enum cookie_kind kind,
 		     enum dma_status status);
 /* Goes on with queues that wait for slots, as far as there are any. */
-void fetch_ring_retry(struct fetch *fetch, uint64_t now_ps);
+void fetch_ring_retry(struct fetch_model *fetch, uint64_t now_ps);
 
 /* chain.c */
 /* Starts walkers for waiting heads, as many as may be at work. */
-void fetch_chain_start(struct fetch *fetch, uint64_t now_ps);
-void fetch_chain_done(struct fetch *fetch, uint64_t now_ps, struct walker *walker, enum cookie_kind kind,
-		      enum dma_status status);
+void fetch_chain_start(struct fetch_model *fetch, uint64_t now_ps);
+void fetch_chain_done(struct fetch_model *fetch, uint64_t now_ps, struct walker *walker,
+		      enum cookie_kind kind, enum dma_status status);
 
 #endif

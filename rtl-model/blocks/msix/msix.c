@@ -20,7 +20,8 @@ struct vector {
 	uint64_t release_ps; /* end of the hold-off that runs */
 };
 
-struct msix {
+struct msix_model {
+	struct msix base;
 	struct msix_ports ports;
 	unsigned vectors;
 	uint32_t pba_offset;
@@ -30,7 +31,6 @@ struct msix {
 	unsigned busy; /* vectors with held or ready events: nothing to look at while 0 */
 	uint8_t message[MESSAGES][4];
 	unsigned message_next;
-	struct msix_stats stats;
 };
 
 unsigned msix_vector_count(const struct config *config)
@@ -53,43 +53,17 @@ uint32_t msix_bar_bytes(unsigned vectors)
 	return bytes;
 }
 
-struct msix *msix_create(const struct config *config, const struct msix_ports *ports)
+static void reset(struct msix *base)
 {
-	struct msix *msix = calloc(1, sizeof(*msix));
-	if (!msix)
-		return NULL;
-	msix->ports = *ports;
-	msix->vectors = msix_vector_count(config);
-	msix->pba_offset = msix_pba_offset(msix->vectors);
-	msix->holdoff_ps = config->msix.holdoff_ps;
-	msix->threshold = config->msix.threshold;
-	msix->vector = calloc(msix->vectors, sizeof(*msix->vector));
-	if (!msix->vector) {
-		free(msix);
-		return NULL;
-	}
-	ports->dma->producer = ports->self;
-	msix_reset(msix);
-	return msix;
-}
-
-void msix_free(struct msix *msix)
-{
-	if (!msix)
-		return;
-	free(msix->vector);
-	free(msix);
-}
-
-void msix_reset(struct msix *msix)
-{
+	struct msix_model *msix = (struct msix_model *)base;
 	for (unsigned i = 0; i < msix->vectors; i++)
 		msix->vector[i] = (struct vector){.control = VECTOR_MASKED};
 	msix->busy = 0;
 }
 
-void msix_drop_events(struct msix *msix)
+static void drop_events(struct msix *base)
 {
+	struct msix_model *msix = (struct msix_model *)base;
 	for (unsigned i = 0; i < msix->vectors; i++) {
 		msix->vector[i].pending = msix->vector[i].ready = false;
 		msix->vector[i].held = 0;
@@ -100,23 +74,23 @@ void msix_drop_events(struct msix *msix)
 
 /* ---- events ---- */
 
-static bool masked(const struct msix *msix, const struct vector *vector)
+static bool masked(const struct msix_model *msix, const struct vector *vector)
 {
 	return msix->ports.control->msix_function_mask || (vector->control & VECTOR_MASKED);
 }
 
-static bool blocked(const struct msix *msix, const struct vector *vector)
+static bool blocked(const struct msix_model *msix, const struct vector *vector)
 {
 	return !msix->ports.control->msix_enable || masked(msix, vector);
 }
 
-static bool threshold_reached(const struct msix *msix, const struct vector *vector)
+static bool threshold_reached(const struct msix_model *msix, const struct vector *vector)
 {
 	return msix->threshold != 0 && vector->held >= msix->threshold;
 }
 
 /* All that has come for the vector is one message now: towards the link, or to the PBA if it is blocked. */
-static void fire(struct msix *msix, struct vector *vector)
+static void fire(struct msix_model *msix, struct vector *vector)
 {
 	if (vector->held != 0 || vector->ready)
 		msix->busy--;
@@ -126,19 +100,20 @@ static void fire(struct msix *msix, struct vector *vector)
 	msix->busy += vector->ready;
 }
 
-void msix_event(struct msix *msix, uint64_t now_ps, unsigned index, bool moderated)
+static void event(struct msix *base, uint64_t now_ps, unsigned index, bool moderated)
 {
+	struct msix_model *msix = (struct msix_model *)base;
 	ASSERT(index < msix->vectors);
 	struct vector *vector = &msix->vector[index];
-	msix->stats.events++;
+	msix->base.stats.events++;
 	if (!msix->ports.control->msix_enable) {
-		msix->stats.disabled++;
+		msix->base.stats.disabled++;
 		return;
 	}
 	if (masked(msix, vector))
-		msix->stats.masked++;
+		msix->base.stats.masked++;
 	if (vector->held != 0 || vector->ready || vector->pending)
-		msix->stats.coalesced++;
+		msix->base.stats.coalesced++;
 	if (moderated && !vector->ready && now_ps < vector->release_ps) {
 		if (vector->held++ == 0)
 			msix->busy++;
@@ -151,7 +126,7 @@ void msix_event(struct msix *msix, uint64_t now_ps, unsigned index, bool moderat
 	waker_wake(msix->ports.self, now_ps);
 }
 
-static void send(struct msix *msix, uint64_t now_ps, struct vector *vector)
+static void send(struct msix_model *msix, uint64_t now_ps, struct vector *vector)
 {
 	uint8_t *message = msix->message[msix->message_next];
 	msix->message_next = (msix->message_next + 1) % MESSAGES;
@@ -164,11 +139,12 @@ static void send(struct msix *msix, uint64_t now_ps, struct vector *vector)
 	vector->ready = false;
 	msix->busy--;
 	vector->release_ps = now_ps + msix->holdoff_ps;
-	msix->stats.sent++;
+	msix->base.stats.sent++;
 }
 
-uint64_t msix_step(struct msix *msix, uint64_t now_ps)
+static uint64_t step(struct msix *base, uint64_t now_ps)
 {
+	struct msix_model *msix = (struct msix_model *)base;
 	uint64_t next_ps = TIME_NEVER_PS;
 	bool may_send = cfg_control_may_master(msix->ports.control);
 	for (unsigned i = 0; msix->busy != 0 && i < msix->vectors; i++) {
@@ -185,7 +161,7 @@ uint64_t msix_step(struct msix *msix, uint64_t now_ps)
 }
 
 /* The vector may have been freed to send what is pending, or have been blocked before it could send. */
-static void blocking_changed(struct msix *msix, uint64_t now_ps, struct vector *vector)
+static void blocking_changed(struct msix_model *msix, uint64_t now_ps, struct vector *vector)
 {
 	if (!(blocked(msix, vector) ? vector->ready : vector->pending))
 		return;
@@ -193,8 +169,9 @@ static void blocking_changed(struct msix *msix, uint64_t now_ps, struct vector *
 	waker_wake(msix->ports.self, now_ps);
 }
 
-void msix_control_changed(struct msix *msix, uint64_t now_ps)
+static void control_changed(struct msix *base, uint64_t now_ps)
 {
+	struct msix_model *msix = (struct msix_model *)base;
 	for (unsigned i = 0; i < msix->vectors; i++)
 		blocking_changed(msix, now_ps, &msix->vector[i]);
 	if (msix->busy != 0) /* Bus Master Enable may be set again */
@@ -203,8 +180,9 @@ void msix_control_changed(struct msix *msix, uint64_t now_ps)
 
 /* ---- BAR 1 ---- */
 
-uint32_t msix_bar_read32(const struct msix *msix, uint32_t offset)
+static uint32_t bar_read32(struct msix *base, uint32_t offset)
 {
+	const struct msix_model *msix = (const struct msix_model *)base;
 	if (offset < msix->vectors * MSIX_ENTRY_BYTES) {
 		const struct vector *vector = &msix->vector[offset / MSIX_ENTRY_BYTES];
 		const uint32_t words[4] = {vector->addr_lo, vector->addr_hi, vector->data, vector->control};
@@ -219,8 +197,9 @@ uint32_t msix_bar_read32(const struct msix *msix, uint32_t offset)
 	return word;
 }
 
-void msix_bar_write32(struct msix *msix, uint64_t now_ps, uint32_t offset, uint32_t data, uint8_t be)
+static void bar_write32(struct msix *base, uint64_t now_ps, uint32_t offset, uint32_t data, uint8_t be)
 {
+	struct msix_model *msix = (struct msix_model *)base;
 	/* Address bits 1:0 are zero and only the mask bit of Vector Control exists (§7.7.2.9, §7.7.2.12). */
 	static const uint32_t writable[4] = {~UINT32_C(3), ~UINT32_C(0), ~UINT32_C(0), VECTOR_MASKED};
 	if (offset >= msix->vectors * MSIX_ENTRY_BYTES)
@@ -234,19 +213,32 @@ void msix_bar_write32(struct msix *msix, uint64_t now_ps, uint32_t offset, uint3
 
 /* ---- registers ---- */
 
-bool msix_csr_read(struct msix *msix, uint64_t now_ps, uint32_t offset, uint32_t *value)
+static unsigned waiting(const struct msix *base)
 {
+	const struct msix_model *msix = (const struct msix_model *)base;
+	unsigned count = 0;
+	for (unsigned i = 0; i < msix->vectors; i++) {
+		const struct vector *vector = &msix->vector[i];
+		count += vector->held != 0 || vector->ready || vector->pending;
+	}
+	return count;
+}
+
+static bool csr_read(struct msix *base, uint64_t now_ps, uint32_t offset, uint32_t *value)
+{
+	struct msix_model *msix = (struct msix_model *)base;
 	(void)now_ps;
 	switch (offset) {
 	case CSR_MSIX_HOLDOFF_NS: *value = (uint32_t)(msix->holdoff_ps / PS_PER_NS); return true;
 	case CSR_MSIX_THRESHOLD: *value = msix->threshold; return true;
-	case CSR_MSIX_PENDING: *value = msix_waiting(msix); return true;
+	case CSR_MSIX_PENDING: *value = waiting(base); return true;
 	default: return false;
 	}
 }
 
-bool msix_csr_write(struct msix *msix, uint64_t now_ps, uint32_t offset, uint32_t value)
+static bool csr_write(struct msix *base, uint64_t now_ps, uint32_t offset, uint32_t value)
 {
+	struct msix_model *msix = (struct msix_model *)base;
 	switch (offset) {
 	case CSR_MSIX_HOLDOFF_NS:
 		msix->holdoff_ps = value * PS_PER_NS;
@@ -260,17 +252,45 @@ bool msix_csr_write(struct msix *msix, uint64_t now_ps, uint32_t offset, uint32_
 	}
 }
 
-unsigned msix_waiting(const struct msix *msix)
+/* ---- creation ---- */
+
+static void destroy(struct msix *base)
 {
-	unsigned count = 0;
-	for (unsigned i = 0; i < msix->vectors; i++) {
-		const struct vector *vector = &msix->vector[i];
-		count += vector->held != 0 || vector->ready || vector->pending;
-	}
-	return count;
+	free(((struct msix_model *)base)->vector);
+	free(base);
 }
 
-const struct msix_stats *msix_stats(const struct msix *msix)
+static const struct msix_ops model_ops = {
+	.free = destroy,
+	.reset = reset,
+	.drop_events = drop_events,
+	.event = event,
+	.step = step,
+	.control_changed = control_changed,
+	.bar_read32 = bar_read32,
+	.bar_write32 = bar_write32,
+	.csr_read = csr_read,
+	.csr_write = csr_write,
+	.waiting = waiting,
+};
+
+struct msix *msix_create(const struct config *config, const struct msix_ports *ports)
 {
-	return &msix->stats;
+	struct msix_model *msix = calloc(1, sizeof(*msix));
+	if (!msix)
+		return NULL;
+	msix->base.ops = &model_ops;
+	msix->ports = *ports;
+	msix->vectors = msix_vector_count(config);
+	msix->pba_offset = msix_pba_offset(msix->vectors);
+	msix->holdoff_ps = config->msix.holdoff_ps;
+	msix->threshold = config->msix.threshold;
+	msix->vector = calloc(msix->vectors, sizeof(*msix->vector));
+	if (!msix->vector) {
+		free(msix);
+		return NULL;
+	}
+	ports->dma->producer = ports->self;
+	reset(&msix->base);
+	return &msix->base;
 }

@@ -34,8 +34,6 @@ struct msix_stats {
 	uint64_t disabled;  /* events while MSI-X was off */
 };
 
-struct msix;
-
 struct msix_ports {
 	const struct waker *self;
 	const struct cfg_control *control; /* enable and function mask as they are now */
@@ -49,33 +47,95 @@ unsigned msix_vector_count(const struct config *config);
 uint32_t msix_pba_offset(unsigned vectors);
 uint32_t msix_bar_bytes(unsigned vectors);
 
+struct msix;
+
+/* What an implementation does; see the functions below. */
+struct msix_ops {
+	void (*free)(struct msix *msix);
+	void (*reset)(struct msix *msix);
+	void (*drop_events)(struct msix *msix);
+	void (*event)(struct msix *msix, uint64_t now_ps, unsigned index, bool moderated);
+	uint64_t (*step)(struct msix *msix, uint64_t now_ps);
+	void (*control_changed)(struct msix *msix, uint64_t now_ps);
+	uint32_t (*bar_read32)(struct msix *msix, uint32_t offset);
+	void (*bar_write32)(struct msix *msix, uint64_t now_ps, uint32_t offset, uint32_t data, uint8_t be);
+	bool (*csr_read)(struct msix *msix, uint64_t now_ps, uint32_t offset, uint32_t *value);
+	bool (*csr_write)(struct msix *msix, uint64_t now_ps, uint32_t offset, uint32_t value);
+	unsigned (*waiting)(const struct msix *msix);
+};
+
+/* What the model and the RTL twin (msix_rtl.h) have in common. */
+struct msix {
+	const struct msix_ops *ops;
+	struct msix_stats stats;
+};
+
+/* The C model. NULL when out of memory. */
 struct msix *msix_create(const struct config *config, const struct msix_ports *ports);
-void msix_free(struct msix *msix);
+
+static inline void msix_free(struct msix *msix)
+{
+	if (msix)
+		msix->ops->free(msix);
+}
 
 /* Function-level or link reset: every entry masked and 0, nothing pending (INT-003). */
-void msix_reset(struct msix *msix);
+static inline void msix_reset(struct msix *msix)
+{
+	msix->ops->reset(msix);
+}
 
 /* Virtio reset: held back and pending events are dropped, the table stays (virtio 1.4 §2.4.2, RST-013). */
-void msix_drop_events(struct msix *msix);
+static inline void msix_drop_events(struct msix *msix)
+{
+	msix->ops->drop_events(msix);
+}
 
 /* An interrupt is wanted on vector `index` (< vector count). `moderated`: queue interrupts. */
-void msix_event(struct msix *msix, uint64_t now_ps, unsigned index, bool moderated);
+static inline void msix_event(struct msix *msix, uint64_t now_ps, unsigned index, bool moderated)
+{
+	msix->ops->event(msix, now_ps, index, moderated);
+}
 
-uint64_t msix_step(struct msix *msix, uint64_t now_ps);
+static inline uint64_t msix_step(struct msix *msix, uint64_t now_ps)
+{
+	return msix->ops->step(msix, now_ps);
+}
 
 /* Enable, function mask, Bus Master Enable or the power state has changed: vectors may be free to go, or no longer. */
-void msix_control_changed(struct msix *msix, uint64_t now_ps);
+static inline void msix_control_changed(struct msix *msix, uint64_t now_ps)
+{
+	msix->ops->control_changed(msix, now_ps);
+}
 
 /* One DW of BAR 1 at `offset` (DW aligned), any byte enables (INT-002, ACC-004, ACC-007). */
-uint32_t msix_bar_read32(const struct msix *msix, uint32_t offset);
-void msix_bar_write32(struct msix *msix, uint64_t now_ps, uint32_t offset, uint32_t data, uint8_t be);
+static inline uint32_t msix_bar_read32(struct msix *msix, uint32_t offset)
+{
+	return msix->ops->bar_read32(msix, offset);
+}
 
-bool msix_csr_read(struct msix *msix, uint64_t now_ps, uint32_t offset, uint32_t *value);
-bool msix_csr_write(struct msix *msix, uint64_t now_ps, uint32_t offset, uint32_t value);
+static inline void msix_bar_write32(struct msix *msix, uint64_t now_ps, uint32_t offset, uint32_t data,
+				    uint8_t be)
+{
+	msix->ops->bar_write32(msix, now_ps, offset, data, be);
+}
+
+/* Block MSIX of the CSR bus. */
+static inline bool msix_csr_read(struct msix *msix, uint64_t now_ps, uint32_t offset, uint32_t *value)
+{
+	return msix->ops->csr_read(msix, now_ps, offset, value);
+}
+
+static inline bool msix_csr_write(struct msix *msix, uint64_t now_ps, uint32_t offset, uint32_t value)
+{
+	return msix->ops->csr_write(msix, now_ps, offset, value);
+}
 
 /* Vectors with an event held back, masked or not yet handed over. */
-unsigned msix_waiting(const struct msix *msix);
-const struct msix_stats *msix_stats(const struct msix *msix);
+static inline unsigned msix_waiting(const struct msix *msix)
+{
+	return msix->ops->waiting(msix);
+}
 
 #ifdef __cplusplus
 }

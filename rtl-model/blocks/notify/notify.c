@@ -1,87 +1,106 @@
 #include "rtl-model/blocks/notify/notify.h"
 
-#include <string.h>
+#include <stdlib.h>
 
-void notify_init(struct notify *notify, const struct config *config, const struct waker *self,
-		 struct service_fifo *out)
-{
-	memset(notify, 0, sizeof(*notify));
-	notify->out = out;
-	notify->doorbells.consumer = self;
-	out->producer = self;
-	notify->mode = config->notify.mode;
-	notify->arbitration = config->notify.arbitration;
-	notify->period_ps = config_period_ps(config->device.clock_mhz);
-	notify->holdoff_ps = config->notify.holdoff_ps;
-	notify->threshold = config->notify.threshold;
-	notify->weights = config->notify.weights;
-	notify->fifo_limit = config->notify.fifo_depth;
-	notify_reset(notify);
-}
+struct notify_queue {
+	bool enabled;
+	bool own;           /* the firmware has kicked it */
+	uint64_t since_ps;  /* pending since */
+	uint32_t doorbells; /* since it became pending */
+	uint64_t first_ps;  /* arrival of the first of them */
+	bool hint_valid;    /* of the last of them */
+	uint16_t hint;
+	unsigned credit; /* weighted arbitration: services left in this round */
+};
+
+struct notify_fifo_entry {
+	uint16_t queue, hint;
+	bool hint_valid;
+	uint64_t at_ps;
+};
+
+struct notify_model {
+	struct notify base;
+	struct service_fifo *out;
+	/* settings */
+	enum config_notify_mode mode;
+	enum config_arbitration arbitration;
+	uint64_t period_ps, holdoff_ps, weights;
+	unsigned threshold, fifo_limit;
+	bool data_mode;
+	/* state */
+	struct notify_queue queue[QUEUES_MAX];
+	uint64_t pending; /* bit n: queue n */
+	struct notify_fifo_entry fifo[1024];
+	uint32_t fifo_head, fifo_tail;
+	unsigned last; /* queue served last */
+	uint64_t next_service_ps;
+};
 
 /* ---- the FIFO of doorbells ---- */
 
-static uint32_t fifo_count(const struct notify *notify)
+static uint32_t fifo_count(const struct notify_model *notify)
 {
 	return notify->fifo_tail - notify->fifo_head;
 }
 
-static struct notify_fifo_entry *fifo_entry(struct notify *notify, uint32_t position)
+static struct notify_fifo_entry *fifo_entry(struct notify_model *notify, uint32_t position)
 {
 	return &notify->fifo[position % ARRAY_SIZE(notify->fifo)];
 }
 
-static uint64_t fifo_eligible_ps(const struct notify *notify)
+static uint64_t fifo_eligible_ps(const struct notify_model *notify)
 {
 	if (fifo_count(notify) == 0)
 		return TIME_NEVER_PS;
 	return notify->fifo[notify->fifo_head % ARRAY_SIZE(notify->fifo)].at_ps + notify->holdoff_ps;
 }
 
-static void fifo_drop_queue(struct notify *notify, unsigned index)
+static void fifo_drop_queue(struct notify_model *notify, unsigned index)
 {
 	uint32_t kept = notify->fifo_head;
 	for (uint32_t i = notify->fifo_head; i != notify->fifo_tail; i++)
 		if (fifo_entry(notify, i)->queue != index)
 			*fifo_entry(notify, kept++) = *fifo_entry(notify, i);
-	notify->stats.dropped += notify->fifo_tail - kept;
+	notify->base.stats.dropped += notify->fifo_tail - kept;
 	notify->fifo_tail = kept;
 }
 
 /* ---- enabling and forgetting ---- */
 
-static void set_enabled(struct notify *notify, unsigned index, bool enabled)
+static void set_enabled(struct notify_model *notify, unsigned index, bool enabled)
 {
 	struct notify_queue *queue = &notify->queue[index];
 	if (enabled == queue->enabled)
 		return;
 	if (queue->doorbells != 0)
-		notify->stats.dropped++;
+		notify->base.stats.dropped++;
 	*queue = (struct notify_queue){.enabled = enabled};
 	notify->pending &= ~(UINT64_C(1) << index);
 	fifo_drop_queue(notify, index);
 }
 
-void notify_reset(struct notify *notify)
+static void reset(struct notify *base)
 {
+	struct notify_model *notify = (struct notify_model *)base;
 	for (unsigned i = 0; i < QUEUES_MAX; i++)
 		set_enabled(notify, i, false);
 	notify->last = QUEUES_MAX - 1;
 	notify->data_mode = false;
 	notify->next_service_ps = 0;
-	if (doorbell_fifo_full(&notify->doorbells)) /* the endpoint waits for room */
-		waker_wake(notify->doorbells.producer, 0);
-	doorbell_fifo_clear(&notify->doorbells);
+	if (doorbell_fifo_full(&notify->base.doorbells)) /* the endpoint waits for room */
+		waker_wake(notify->base.doorbells.producer, 0);
+	doorbell_fifo_clear(&notify->base.doorbells);
 }
 
 /* ---- doorbells in ---- */
 
-static bool is_pending(const struct notify *notify, unsigned index)
+static bool is_pending(const struct notify_model *notify, unsigned index)
 {
 	return notify->pending >> index & 1;
 }
 
-static void set_pending(struct notify *notify, unsigned index, uint64_t now_ps)
+static void set_pending(struct notify_model *notify, unsigned index, uint64_t now_ps)
 {
 	if (is_pending(notify, index))
 		return;
@@ -89,32 +108,32 @@ static void set_pending(struct notify *notify, unsigned index, uint64_t now_ps)
 	notify->queue[index].since_ps = now_ps;
 }
 
-static void pend_doorbell(struct notify *notify, unsigned index, uint64_t now_ps, uint16_t hint)
+static void pend_doorbell(struct notify_model *notify, unsigned index, uint64_t now_ps, uint16_t hint)
 {
 	struct notify_queue *queue = &notify->queue[index];
 	set_pending(notify, index, now_ps);
 	if (queue->doorbells++ == 0)
 		queue->first_ps = now_ps;
 	else
-		notify->stats.coalesced++;
+		notify->base.stats.coalesced++;
 	queue->hint_valid = notify->data_mode;
 	queue->hint = hint; /* the latest index is the furthest one */
 }
 
-static void take_doorbell(struct notify *notify, uint64_t now_ps, const struct doorbell *doorbell)
+static void take_doorbell(struct notify_model *notify, uint64_t now_ps, const struct doorbell *doorbell)
 {
 	unsigned index = doorbell->queue;
 	uint16_t hint = (uint16_t)(doorbell->value >> 16);
 	if (index >= QUEUES_MAX || !notify->queue[index].enabled) {
-		notify->stats.ignored++;
+		notify->base.stats.ignored++;
 		return;
 	}
-	notify->stats.written++;
+	notify->base.stats.written++;
 	/* While a queue is pending, its doorbells join that: behind one that has fallen back, all fall back. */
 	if (notify->mode == CONFIG_NOTIFY_PENDING || is_pending(notify, index)) {
 		pend_doorbell(notify, index, now_ps, hint);
 	} else if (fifo_count(notify) == notify->fifo_limit) {
-		notify->stats.fifo_full++;
+		notify->base.stats.fifo_full++;
 		pend_doorbell(notify, index, now_ps, hint);
 	} else {
 		*fifo_entry(notify, notify->fifo_tail++) =
@@ -125,7 +144,7 @@ static void take_doorbell(struct notify *notify, uint64_t now_ps, const struct d
 /* ---- arbitration ---- */
 
 /* When this queue may be served: now, at the end of its hold-off, or never. */
-static uint64_t eligible_ps(const struct notify *notify, unsigned index)
+static uint64_t eligible_ps(const struct notify_model *notify, unsigned index)
 {
 	const struct notify_queue *queue = &notify->queue[index];
 	if (!is_pending(notify, index))
@@ -135,7 +154,7 @@ static uint64_t eligible_ps(const struct notify *notify, unsigned index)
 	return queue->first_ps + notify->holdoff_ps;
 }
 
-static uint64_t eligible_queues(const struct notify *notify, uint64_t now_ps)
+static uint64_t eligible_queues(const struct notify_model *notify, uint64_t now_ps)
 {
 	uint64_t queues = 0;
 	for (uint64_t left = notify->pending; left != 0; left &= left - 1)
@@ -151,7 +170,7 @@ static unsigned first_from(uint64_t queues, unsigned start)
 	return (unsigned)__builtin_ctzll(upper ? upper : queues);
 }
 
-static unsigned oldest(const struct notify *notify, uint64_t queues)
+static unsigned oldest(const struct notify_model *notify, uint64_t queues)
 {
 	unsigned best = (unsigned)__builtin_ctzll(queues);
 	for (uint64_t left = queues; left != 0; left &= left - 1) {
@@ -162,14 +181,14 @@ static unsigned oldest(const struct notify *notify, uint64_t queues)
 	return best;
 }
 
-static unsigned weight_of(const struct notify *notify, unsigned index)
+static unsigned weight_of(const struct notify_model *notify, unsigned index)
 {
 	unsigned weight = (unsigned)(notify->weights >> (index % 16 * 4)) & 0xf;
 	return weight ? weight : 1;
 }
 
 /* One of `queues`, of which there is at least one. */
-static unsigned pick(const struct notify *notify, uint64_t queues)
+static unsigned pick(const struct notify_model *notify, uint64_t queues)
 {
 	unsigned last = notify->last;
 	switch (notify->arbitration) {
@@ -186,14 +205,14 @@ static unsigned pick(const struct notify *notify, uint64_t queues)
 
 /* ---- services out ---- */
 
-static void hand_out(struct notify *notify, uint64_t now_ps, const struct service *service)
+static void hand_out(struct notify_model *notify, uint64_t now_ps, const struct service *service)
 {
 	if (service->doorbell_ps != TIME_NEVER_PS)
-		notify->stats.serviced++;
+		notify->base.stats.serviced++;
 	service_fifo_push(notify->out, now_ps + notify->period_ps, *service);
 }
 
-static void serve_pending(struct notify *notify, uint64_t now_ps, unsigned index)
+static void serve_pending(struct notify_model *notify, uint64_t now_ps, unsigned index)
 {
 	struct notify_queue *queue = &notify->queue[index];
 	const struct service service = {
@@ -212,14 +231,14 @@ static void serve_pending(struct notify *notify, uint64_t now_ps, unsigned index
 	hand_out(notify, now_ps, &service);
 }
 
-static void serve_fifo(struct notify *notify, uint64_t now_ps)
+static void serve_fifo(struct notify_model *notify, uint64_t now_ps)
 {
 	const struct notify_fifo_entry *entry = fifo_entry(notify, notify->fifo_head++);
 	const struct service service = {entry->queue, entry->hint_valid, entry->hint, entry->at_ps};
 	hand_out(notify, now_ps, &service);
 }
 
-static bool serve_one(struct notify *notify, uint64_t now_ps)
+static bool serve_one(struct notify_model *notify, uint64_t now_ps)
 {
 	uint64_t queues = eligible_queues(notify, now_ps);
 	bool from_fifo = fifo_eligible_ps(notify) <= now_ps;
@@ -236,7 +255,7 @@ static bool serve_one(struct notify *notify, uint64_t now_ps)
 }
 
 /* When the next service can be made, room for it aside. */
-static uint64_t next_eligible_ps(const struct notify *notify)
+static uint64_t next_eligible_ps(const struct notify_model *notify)
 {
 	uint64_t next_ps = fifo_eligible_ps(notify);
 	for (uint64_t left = notify->pending; left != 0; left &= left - 1)
@@ -244,10 +263,11 @@ static uint64_t next_eligible_ps(const struct notify *notify)
 	return next_ps;
 }
 
-uint64_t notify_step(struct notify *notify, uint64_t now_ps)
+static uint64_t step(struct notify *base, uint64_t now_ps)
 {
-	while (doorbell_fifo_ready(&notify->doorbells, now_ps)) {
-		struct doorbell doorbell = doorbell_fifo_pop(&notify->doorbells, now_ps);
+	struct notify_model *notify = (struct notify_model *)base;
+	while (doorbell_fifo_ready(&notify->base.doorbells, now_ps)) {
+		struct doorbell doorbell = doorbell_fifo_pop(&notify->base.doorbells, now_ps);
 		take_doorbell(notify, now_ps, &doorbell);
 	}
 	/* One service a cycle; a full queue wakes us when it has room. */
@@ -257,18 +277,12 @@ uint64_t notify_step(struct notify *notify, uint64_t now_ps)
 	if (next_ps != TIME_NEVER_PS)
 		next_ps = service_fifo_full(notify->out) ? TIME_NEVER_PS
 							 : max_u64(next_ps, notify->next_service_ps);
-	return min_u64(next_ps, doorbell_fifo_next_ps(&notify->doorbells));
-}
-
-bool notify_busy(const struct notify *notify)
-{
-	return doorbell_fifo_count(&notify->doorbells) != 0 || notify->pending != 0 ||
-	       fifo_count(notify) != 0;
+	return min_u64(next_ps, doorbell_fifo_next_ps(&notify->base.doorbells));
 }
 
 /* ---- registers ---- */
 
-static uint64_t enabled_queues(const struct notify *notify)
+static uint64_t enabled_queues(const struct notify_model *notify)
 {
 	uint64_t word = 0;
 	for (unsigned i = 0; i < QUEUES_MAX; i++)
@@ -277,8 +291,9 @@ static uint64_t enabled_queues(const struct notify *notify)
 }
 
 /* Queues with a doorbell or a kick that waits. */
-static uint64_t unserved_queues(const struct notify *notify)
+static uint64_t waiting(const struct notify *base)
 {
+	const struct notify_model *notify = (const struct notify_model *)base;
 	uint64_t word = notify->pending;
 	for (uint32_t i = notify->fifo_head; i != notify->fifo_tail; i++)
 		word |= UINT64_C(1) << notify->fifo[i % ARRAY_SIZE(notify->fifo)].queue;
@@ -291,29 +306,30 @@ static uint32_t half(uint64_t queues, bool high)
 	return (uint32_t)(high ? queues >> 32 : queues);
 }
 
-static void write_enable(struct notify *notify, unsigned first, uint32_t word)
+static void write_enable(struct notify_model *notify, unsigned first, uint32_t word)
 {
 	for (unsigned i = 0; i < 32; i++)
 		set_enabled(notify, first + i, word >> i & 1);
 }
 
-static void own_kick(struct notify *notify, uint64_t now_ps, uint32_t index)
+static void own_kick(struct notify_model *notify, uint64_t now_ps, uint32_t index)
 {
 	if (index >= QUEUES_MAX || !notify->queue[index].enabled)
 		return;
-	notify->stats.own_kicks++;
+	notify->base.stats.own_kicks++;
 	set_pending(notify, index, now_ps);
 	notify->queue[index].own = true;
 }
 
-bool notify_csr_read(struct notify *notify, uint64_t now_ps, uint32_t offset, uint32_t *value)
+static bool csr_read(struct notify *base, uint64_t now_ps, uint32_t offset, uint32_t *value)
 {
+	struct notify_model *notify = (struct notify_model *)base;
 	(void)now_ps;
 	switch (offset) {
 	case CSR_NOTIFY_ENABLE_LO: *value = half(enabled_queues(notify), false); return true;
 	case CSR_NOTIFY_ENABLE_HI: *value = half(enabled_queues(notify), true); return true;
-	case CSR_NOTIFY_PENDING_LO: *value = half(unserved_queues(notify), false); return true;
-	case CSR_NOTIFY_PENDING_HI: *value = half(unserved_queues(notify), true); return true;
+	case CSR_NOTIFY_PENDING_LO: *value = half(waiting(base), false); return true;
+	case CSR_NOTIFY_PENDING_HI: *value = half(waiting(base), true); return true;
 	case CSR_NOTIFY_HOLDOFF_NS: *value = (uint32_t)(notify->holdoff_ps / PS_PER_NS); return true;
 	case CSR_NOTIFY_THRESHOLD: *value = notify->threshold; return true;
 	case CSR_NOTIFY_DATA_MODE: *value = notify->data_mode; return true;
@@ -322,8 +338,9 @@ bool notify_csr_read(struct notify *notify, uint64_t now_ps, uint32_t offset, ui
 	}
 }
 
-bool notify_csr_write(struct notify *notify, uint64_t now_ps, uint32_t offset, uint32_t value)
+static bool csr_write(struct notify *base, uint64_t now_ps, uint32_t offset, uint32_t value)
 {
+	struct notify_model *notify = (struct notify_model *)base;
 	switch (offset) {
 	case CSR_NOTIFY_ENABLE_LO: write_enable(notify, 0, value); break;
 	case CSR_NOTIFY_ENABLE_HI: write_enable(notify, 32, value); break;
@@ -339,6 +356,42 @@ bool notify_csr_write(struct notify *notify, uint64_t now_ps, uint32_t offset, u
 	}
 	/* A queue may have become eligible: by the kick, or by a shorter hold-off or a lower threshold. */
 	if (notify->pending != 0 || fifo_count(notify) != 0)
-		waker_wake(notify->doorbells.consumer, now_ps);
+		waker_wake(notify->base.doorbells.consumer, now_ps);
 	return true;
+}
+
+/* ---- creation ---- */
+
+static void destroy(struct notify *base)
+{
+	free(base);
+}
+
+static const struct notify_ops model_ops = {
+	.free = destroy,
+	.reset = reset,
+	.step = step,
+	.csr_read = csr_read,
+	.csr_write = csr_write,
+	.waiting = waiting,
+};
+
+struct notify *notify_create(const struct config *config, const struct waker *self, struct service_fifo *out)
+{
+	struct notify_model *notify = calloc(1, sizeof(*notify));
+	if (!notify)
+		return NULL;
+	notify->base.ops = &model_ops;
+	notify->base.doorbells.consumer = self;
+	notify->out = out;
+	out->producer = self;
+	notify->mode = config->notify.mode;
+	notify->arbitration = config->notify.arbitration;
+	notify->period_ps = config_period_ps(config->device.clock_mhz);
+	notify->holdoff_ps = config->notify.holdoff_ps;
+	notify->threshold = config->notify.threshold;
+	notify->weights = config->notify.weights;
+	notify->fifo_limit = config->notify.fifo_depth;
+	reset(&notify->base);
+	return &notify->base;
 }

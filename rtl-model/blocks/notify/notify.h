@@ -49,59 +49,67 @@ struct notify_stats {
 	uint64_t own_kicks; /* kicks by the firmware */
 };
 
-struct notify_queue {
-	bool enabled;
-	bool own;           /* the firmware has kicked it */
-	uint64_t since_ps;  /* pending since */
-	uint32_t doorbells; /* since it became pending */
-	uint64_t first_ps;  /* arrival of the first of them */
-	bool hint_valid;    /* of the last of them */
-	uint16_t hint;
-	unsigned credit; /* weighted arbitration: services left in this round */
+struct notify;
+
+/* What an implementation does; see the functions below. */
+struct notify_ops {
+	void (*free)(struct notify *notify);
+	void (*reset)(struct notify *notify);
+	uint64_t (*step)(struct notify *notify, uint64_t now_ps);
+	bool (*csr_read)(struct notify *notify, uint64_t now_ps, uint32_t offset, uint32_t *value);
+	bool (*csr_write)(struct notify *notify, uint64_t now_ps, uint32_t offset, uint32_t value);
+	uint64_t (*waiting)(const struct notify *notify);
 };
 
-struct notify_fifo_entry {
-	uint16_t queue, hint;
-	bool hint_valid;
-	uint64_t at_ps;
-};
-
+/* What the model and the RTL twin (notify_rtl.h) have in common. */
 struct notify {
-	/* in */
-	struct doorbell_fifo doorbells;
-	/* out: the fetch engine's or the firmware's queue */
-	struct service_fifo *out;
-	/* settings */
-	enum config_notify_mode mode;
-	enum config_arbitration arbitration;
-	uint64_t period_ps, holdoff_ps, weights;
-	unsigned threshold, fifo_limit;
-	bool data_mode;
-	/* state */
-	struct notify_queue queue[QUEUES_MAX];
-	uint64_t pending; /* bit n: queue n */
-	struct notify_fifo_entry fifo[1024];
-	uint32_t fifo_head, fifo_tail;
-	unsigned last; /* queue served last */
-	uint64_t next_service_ps;
+	const struct notify_ops *ops;
+	struct doorbell_fifo doorbells; /* in */
 	struct notify_stats stats;
 };
 
-/* `self` makes notify_step run; `out` is owned by the consumer. */
-void notify_init(struct notify *notify, const struct config *config, const struct waker *self,
-		 struct service_fifo *out);
+/* The C model. `self` makes notify_step run; `out` is owned by the consumer: the fetch engine, or the firmware's
+ * queue. NULL when out of memory. */
+struct notify *notify_create(const struct config *config, const struct waker *self, struct service_fifo *out);
+
+static inline void notify_free(struct notify *notify)
+{
+	if (notify)
+		notify->ops->free(notify);
+}
 
 /* Forgets all doorbells and disables all queues; settings are kept. */
-void notify_reset(struct notify *notify);
+static inline void notify_reset(struct notify *notify)
+{
+	notify->ops->reset(notify);
+}
 
-uint64_t notify_step(struct notify *notify, uint64_t now_ps);
+static inline uint64_t notify_step(struct notify *notify, uint64_t now_ps)
+{
+	return notify->ops->step(notify, now_ps);
+}
 
 /* Registers of block NOTIFY, except SERVICE, which belongs to the consumer of `out`. False: no such register. */
-bool notify_csr_read(struct notify *notify, uint64_t now_ps, uint32_t offset, uint32_t *value);
-bool notify_csr_write(struct notify *notify, uint64_t now_ps, uint32_t offset, uint32_t value);
+static inline bool notify_csr_read(struct notify *notify, uint64_t now_ps, uint32_t offset, uint32_t *value)
+{
+	return notify->ops->csr_read(notify, now_ps, offset, value);
+}
 
-/* Doorbells that wait to be served. */
-bool notify_busy(const struct notify *notify);
+static inline bool notify_csr_write(struct notify *notify, uint64_t now_ps, uint32_t offset, uint32_t value)
+{
+	return notify->ops->csr_write(notify, now_ps, offset, value);
+}
+
+/* Queues with a doorbell or a kick that waits to be served, bit n for queue n. */
+static inline uint64_t notify_waiting(const struct notify *notify)
+{
+	return notify->ops->waiting(notify);
+}
+
+static inline bool notify_busy(const struct notify *notify)
+{
+	return doorbell_fifo_count(&notify->doorbells) != 0 || notify_waiting(notify) != 0;
+}
 
 #ifdef __cplusplus
 }

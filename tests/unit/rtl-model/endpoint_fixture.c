@@ -65,7 +65,7 @@ static void function_reset(void *ctx, uint64_t now_ps)
 {
 	struct card *card = ctx;
 	dma_abort(card->dma, now_ps, DMA_CHANNELS);
-	notify_reset(&card->notify);
+	notify_reset(card->notify);
 	service_fifo_clear(&card->services);
 	msix_drop_events(card->msix);
 	card->function_was_reset = true;
@@ -129,7 +129,7 @@ static uint64_t step_notify(void *ctx, uint64_t now_ps)
 		if (card->doorbell_count < ARRAY_SIZE(card->doorbells))
 			card->doorbells[card->doorbell_count++] = (uint8_t)service.queue;
 	}
-	uint64_t next_ps = notify_step(&card->notify, now_ps);
+	uint64_t next_ps = notify_step(card->notify, now_ps);
 	return min_u64(next_ps, service_fifo_next_ps(&card->services));
 }
 
@@ -291,7 +291,8 @@ static void create_blocks(struct card *card)
 					      .dma = dma_requests(card->dma, DMA_MSIX)};
 	card->msix = msix_create(&card->config, &msix_ports);
 	assert_true(card->dma && card->msix);
-	notify_init(&card->notify, &card->config, &card->notify_process->waker, &card->services);
+	card->notify = notify_create(&card->config, &card->notify_process->waker, &card->services);
+	assert_non_null(card->notify);
 	const struct virtio_ports virtio_ports = {.ctx = card,
 						  .control = control,
 						  .events = &card->firmware_process->waker,
@@ -306,7 +307,7 @@ static void create_blocks(struct card *card)
 					     .dma_wake = &card->dma_process->waker,
 					     .msix = card->msix,
 					     .virtio = &card->virtio,
-					     .doorbells = &card->notify.doorbells,
+					     .doorbells = &card->notify->doorbells,
 					     .probe = &card->probe,
 					     .ctx = card,
 					     .function_reset = function_reset};
@@ -342,6 +343,7 @@ void card_free(struct card *card)
 		free(card->seen[i].wire);
 	free(card->seen);
 	msix_free(card->msix);
+	notify_free(card->notify);
 	dma_free(card->dma);
 	endpoint_free(card->endpoint);
 	link_dir_free(card->up);
@@ -364,8 +366,8 @@ struct card *card_enumerated(const char *const settings[])
 	cfg_wr(card, BAR5, (uint32_t)(BAR4_ADDR >> 32));
 	cfg_wr16(card, COMMAND, COMMAND_MEMORY | COMMAND_MASTER);
 	card->masters = true;
-	notify_csr_write(&card->notify, 0, CSR_NOTIFY_ENABLE_LO, UINT32_MAX);
-	notify_csr_write(&card->notify, 0, CSR_NOTIFY_ENABLE_HI, UINT32_MAX);
+	notify_csr_write(card->notify, 0, CSR_NOTIFY_ENABLE_LO, UINT32_MAX);
+	notify_csr_write(card->notify, 0, CSR_NOTIFY_ENABLE_HI, UINT32_MAX);
 	return card;
 }
 

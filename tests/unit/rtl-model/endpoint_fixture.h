@@ -48,7 +48,7 @@ struct card {
 	struct msix *msix;
 	struct virtio_regs virtio;
 	struct probe probe;
-	struct notify notify;
+	struct notify *notify;
 	struct service_fifo services;
 	struct dma_done_fifo dma_done; /* of channel DMA_COPY, the test's */
 	struct sim_process *endpoint_process, *dma_process, *notify_process, *msix_process, *host_process,

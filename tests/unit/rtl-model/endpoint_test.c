@@ -527,8 +527,8 @@ static uint32_t next_doorbell_value(struct card *card)
 {
 	notify_sleep(card, true);
 	card_run(card, PS_PER_US);
-	assert_int_equal(doorbell_fifo_count(&card->notify.doorbells), 1);
-	uint32_t value = doorbell_fifo_peek(&card->notify.doorbells)->value;
+	assert_int_equal(doorbell_fifo_count(&card->notify->doorbells), 1);
+	uint32_t value = doorbell_fifo_peek(&card->notify->doorbells)->value;
 	notify_sleep(card, false);
 	card_run(card, PS_PER_US);
 	return value;
@@ -583,7 +583,7 @@ static void test_endpoint_doorbell_burst_waits_for_room(void **state)
 	struct tlp read = memory_request(TLP_MRD, COMMON, 4, NULL);
 	unsigned tag = card_send(card, &read);
 	card_run(card, 10 * PS_PER_US);
-	assert_true(doorbell_fifo_full(&card->notify.doorbells));
+	assert_true(doorbell_fifo_full(&card->notify->doorbells));
 	assert_false(card->asked[tag].done); /* behind the doorbells */
 	notify_sleep(card, false);
 	assert_int_equal(card_wait(card, tag), TLP_SC);

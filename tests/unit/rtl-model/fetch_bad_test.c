@@ -363,7 +363,7 @@ static void test_fetch_bad_chain_is_reported_after_few_reads(void **state)
 		int slot = take_record(scene.rig);
 		assert_true(slot >= 0);
 		const struct slot *record = slot_of(scene.rig, (unsigned)slot);
-		const struct fetch_stats *stats = fetch_stats(scene.rig->fetch);
+		const struct fetch_stats *stats = &scene.rig->fetch->stats;
 		assert_int_equal(record->error, rows[i].error);
 		assert_int_equal(record->queue, 7);
 		assert_int_equal(record->head, 0);
@@ -397,7 +397,7 @@ static void test_fetch_head_beyond_the_table_is_reported_without_read(void **sta
 		assert_int_equal(slot_of(scene.rig, (unsigned)slot)->head, heads[i]);
 		free_slot(scene.rig, (unsigned)slot);
 	}
-	assert_int_equal(fetch_stats(scene.rig->fetch)->descriptor_reads, 0);
+	assert_int_equal(scene.rig->fetch->stats.descriptor_reads, 0);
 	assert_others_work(scene.rig);
 	rig_free(scene.rig);
 }
@@ -417,7 +417,7 @@ static void assert_fault(struct scene *scene, uint8_t error)
 	assert_false(queue_state & CSR_FETCH_QUEUE_STATE_BUSY_MASK);
 	assert_int_equal(queue_state >> 8 & 0xff, error);
 	assert_true(fetch_events(rig->fetch, rig->sim.now_ps) & CSR_SYS_EVENTS_DMA_FAULT_MASK);
-	assert_int_equal(fetch_stats(rig->fetch)->faults, 1);
+	assert_int_equal(rig->fetch->stats.faults, 1);
 	uint64_t reads = rig->host->reads;
 	serve(rig, &scene->vq);
 	sim_run_for(&rig->sim, LONG_PS);

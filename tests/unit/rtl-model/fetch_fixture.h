@@ -70,7 +70,7 @@ static inline void rig_start(struct rig *rig)
 	};
 	rig->fetch = fetch_create(&rig->config, &ports);
 	assert_non_null(rig->fetch);
-	rig->host->done = fetch_dma_done(rig->fetch);
+	rig->host->done = &rig->fetch->done;
 }
 
 static inline void rig_free(struct rig *rig)
@@ -209,7 +209,7 @@ static inline bool kick_wanted(const struct rig *rig, struct vq *vq)
 
 static inline void serve_hinted(struct rig *rig, const struct vq *vq, bool hinted, uint16_t hint)
 {
-	service_fifo_push(fetch_services(rig->fetch), rig->sim.now_ps,
+	service_fifo_push(&rig->fetch->services, rig->sim.now_ps,
 			  (struct service){.queue = (uint16_t)vq->number,
 					   .hint_valid = hinted,
 					   .hint = hint,

@@ -233,7 +233,7 @@ static void ring_bells(struct world *w)
 {
 	for (unsigned q = 0; q < QUEUES; q++) {
 		struct driver *d = &w->driver[q];
-		if (!d->bell || service_fifo_full(fetch_services(w->rig->fetch)))
+		if (!d->bell || service_fifo_full(&w->rig->fetch->services))
 			continue;
 		d->bell = false;
 		/* Hints are right when the doorbell is written, and get old on the way. */
@@ -387,7 +387,7 @@ static void random_run(uint64_t seed)
 			assert_int_equal(avail_event(rig, vq), vq->added);
 		assert_int_equal(used_flags(rig, vq), 0); /* D-034, and D-032 with doorbells wanted */
 	}
-	assert_int_equal(fetch_stats(rig->fetch)->bad_chains, 0);
+	assert_int_equal(rig->fetch->stats.bad_chains, 0);
 	rig_free(rig);
 	free(w);
 }

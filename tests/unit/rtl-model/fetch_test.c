@@ -87,7 +87,7 @@ static void test_fetch_slots_are_given_out_once(void **state)
 	free_slot(rig, 17);
 	free_slot(rig, 17); /* twice, and one that does not exist: no harm */
 	free_slot(rig, SLOTS);
-	assert_int_equal(fetch_stats(rig->fetch)->bad_frees, 2);
+	assert_int_equal(rig->fetch->stats.bad_frees, 2);
 	assert_int_equal(get(rig, CSR_FETCH_SLOT_ALLOC), CSR_FETCH_SLOT_ALLOC_VALID_MASK | 17);
 	assert_int_equal(get(rig, CSR_FETCH_SLOT_ALLOC), 0);
 	rig_free(rig);
@@ -205,7 +205,7 @@ static void test_fetch_reads_everything_once(void **state)
 		add_head(rig, &vq, 0);
 		publish(rig, &vq);
 		serve(rig, &vq);
-		while (fetch_stats(rig->fetch)->ring_entries == 0)
+		while (rig->fetch->stats.ring_entries == 0)
 			sim_run_for(&rig->sim, 1000);
 		rig->host->ctx = rig;
 		rig->host->answered = scribble; /* as soon as it has been read */
@@ -290,7 +290,7 @@ static void check_limits(unsigned batch, unsigned prefetch, unsigned inflight)
 		seen[sequence] = true;
 		assert_record(rig, (unsigned)slot, &vq, (uint16_t)(3 * sequence), sequence, &chain[sequence]);
 	}
-	const struct fetch_stats *stats = fetch_stats(rig->fetch);
+	const struct fetch_stats *stats = &rig->fetch->stats;
 	assert_int_equal(w.ring_bytes_max, 2 * min_u32(batch, 64));
 	assert_int_equal(w.table_bytes_max, 16 * prefetch);
 	assert_int_equal(w.indirect_bytes_max, 16 * 32);
@@ -393,7 +393,7 @@ static void test_fetch_without_slots_waits_for_them(void **state)
 	sim_run_for(&rig->sim, PS_PER_MS);
 	assert_int_equal(fetch_slots_in_use(rig->fetch), SLOTS);
 	assert_int_equal(fetched(rig, 0), SLOTS);
-	assert_true(fetch_stats(rig->fetch)->stall_no_slot > 0);
+	assert_true(rig->fetch->stats.stall_no_slot > 0);
 	for (unsigned taken = 0; taken < 600; taken++) {
 		if (taken % 3 == 0)
 			sim_run_for(&rig->sim, 10 * PS_PER_US);
@@ -425,7 +425,7 @@ static void test_fetch_promised_slots_are_not_given_out(void **state)
 	publish(rig, &vq);
 	serve(rig, &vq);
 	unsigned given = 0;
-	while (fetch_stats(rig->fetch)->ring_reads == 0)
+	while (rig->fetch->stats.ring_reads == 0)
 		sim_run_for(&rig->sim, 1000);
 	while (get(rig, CSR_FETCH_SLOT_ALLOC) != 0)
 		given++;
@@ -458,7 +458,7 @@ static void test_fetch_queues_share_the_slots(void **state)
 	}
 	unsigned done[QUEUES_MAX] = {0}, total = 0, kicked = 0;
 	while (total < 100 * QUEUES_MAX) {
-		while (kicked < QUEUES_MAX && !service_fifo_full(fetch_services(rig->fetch)))
+		while (kicked < QUEUES_MAX && !service_fifo_full(&rig->fetch->services))
 			serve(rig, &vq[kicked++]);
 		sim_run_for(&rig->sim, 3 * PS_PER_US);
 		int slot;
@@ -563,7 +563,7 @@ static void test_fetch_event_idx_arms_and_looks_again(void **state)
 	serve(rig, &vq);
 	sim_run_for(&rig->sim, LONG_PS);
 	assert_trace(&trace, (struct access[]){{false, vq.avail, 0}}, 1);
-	assert_int_equal(fetch_stats(rig->fetch)->empty_services, 2);
+	assert_int_equal(rig->fetch->stats.empty_services, 2);
 	add_head(rig, &vq, 9); /* a bad one: no descriptor read in the trace */
 	publish(rig, &vq);
 	assert_true(kick_wanted(rig, &vq));
@@ -612,11 +612,11 @@ static void check_poll(bool event_idx)
 	program(rig, &vq);
 	serve(rig, &vq);
 	sim_run_for(&rig->sim, LONG_PS);
-	assert_int_equal(fetch_stats(rig->fetch)->arm_writes, event_idx);
+	assert_int_equal(rig->fetch->stats.arm_writes, event_idx);
 	queue_set(rig, 2, CSR_FETCH_QUEUE_CONTROL, 3);
 	sim_run_for(&rig->sim, LONG_PS);
 	assert_int_equal(queue_get(rig, 2, CSR_FETCH_QUEUE_CONTROL), 3);
-	uint64_t looks = fetch_stats(rig->fetch)->index_reads;
+	uint64_t looks = rig->fetch->stats.index_reads;
 	assert_in_range(looks, LONG_PS / (501 * PS_PER_NS), LONG_PS / (499 * PS_PER_NS) + 3);
 	for (unsigned i = 0; i < 5; i++) {
 		add_head(rig, &vq, 9);
@@ -660,12 +660,12 @@ static void test_fetch_storm_of_doorbells_is_bounded(void **state)
 	unsigned rings = 0;
 	for (unsigned i = 0; i < 20000; i++) {
 		for (unsigned k = 0; k < 2; k++)
-			if (!service_fifo_full(fetch_services(rig->fetch)))
+			if (!service_fifo_full(&rig->fetch->services))
 				serve(rig, k ? &off : &vq), rings += !k;
 		sim_run_for(&rig->sim, 20 * PS_PER_NS);
 	}
 	sim_run_for(&rig->sim, LONG_PS);
-	const struct fetch_stats *stats = fetch_stats(rig->fetch);
+	const struct fetch_stats *stats = &rig->fetch->stats;
 	assert_true(stats->index_reads <= rings + 2);
 	assert_true(stats->index_reads <= 20000 * 20 / 500 + 3); /* one at a time */
 	assert_int_equal(stats->arm_writes, 1);
@@ -798,11 +798,11 @@ static void test_fetch_stop_and_start_leave_nothing_behind(void **state)
 		queue_set(rig, 9, CSR_FETCH_QUEUE_CONTROL, 1);
 		assert_int_equal(queue_get(rig, 9, CSR_FETCH_QUEUE_CONTROL), !busy);
 		queue_set(rig, 9, CSR_FETCH_QUEUE_CONTROL, 0);
-		uint64_t index_reads = fetch_stats(rig->fetch)->index_reads;
-		uint64_t begun = fetch_stats(rig->fetch)->requests + fetch_walkers_busy(rig->fetch);
+		uint64_t index_reads = rig->fetch->stats.index_reads;
+		uint64_t begun = rig->fetch->stats.requests + fetch_walkers_busy(rig->fetch);
 		sim_run_for(&rig->sim, LONG_PS);
-		assert_int_equal(fetch_stats(rig->fetch)->requests, begun);
-		assert_int_equal(fetch_stats(rig->fetch)->index_reads, index_reads);
+		assert_int_equal(rig->fetch->stats.requests, begun);
+		assert_int_equal(rig->fetch->stats.index_reads, index_reads);
 		int slot;
 		while ((slot = take_record(rig)) >= 0) {
 			assert_true(slot_of(rig, (unsigned)slot)->sequence < taken);
@@ -847,7 +847,7 @@ static void test_fetch_start_forgets_suppression(void **state)
 		queue_set(rig, 0, CSR_FETCH_QUEUE_CONTROL, 3);
 		sim_run_for(&rig->sim, LONG_PS);
 		assert_int_equal(used_flags(rig, &vq), 1);
-		assert_int_equal(fetch_stats(rig->fetch)->arm_writes, life + 1);
+		assert_int_equal(rig->fetch->stats.arm_writes, life + 1);
 		queue_set(rig, 0, CSR_FETCH_QUEUE_CONTROL, 0);
 		sim_run_for(&rig->sim, LONG_PS);
 	}
@@ -875,7 +875,7 @@ static void test_fetch_reset_at_any_moment_forgets_everything(void **state)
 			serve(rig, &vq[q]);
 		}
 		sim_run_for(&rig->sim, reset_ps);
-		if (!service_fifo_full(fetch_services(rig->fetch)))
+		if (!service_fifo_full(&rig->fetch->services))
 			serve(rig, &vq[1]);
 		host_abort(rig->host);
 		fetch_reset(rig->fetch);

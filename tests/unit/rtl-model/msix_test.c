@@ -323,7 +323,7 @@ static void test_msix_event_sends_its_entry_for_every_vector(void **state)
 		assert_message(b, v, v);
 		assert_int_equal(b->message[v].at_ps, 1000 + v * 10);
 	}
-	assert_int_equal(msix_stats(b->msix)->sent, 2048);
+	assert_int_equal(b->msix->stats.sent, 2048);
 	bench_free(b);
 }
 
@@ -347,7 +347,7 @@ static void test_msix_masked_vector_pends_at_its_bit_and_sends_once(void **state
 		assert_message(b, before, v);
 		assert_int_equal(pending_count(b), 0);
 	}
-	assert_int_equal(msix_stats(b->msix)->masked, 3 * 2048);
+	assert_int_equal(b->msix->stats.masked, 3 * 2048);
 	bench_free(b);
 }
 
@@ -397,7 +397,7 @@ static void test_msix_disabled_sends_nothing(void **state)
 		event(b, 10 + v, v, v % 2);
 	run(b, PS_PER_MS);
 	assert_int_equal(b->count, 0);
-	assert_int_equal(msix_stats(b->msix)->disabled, 4);
+	assert_int_equal(b->msix->stats.disabled, 4);
 	assert_int_equal(pending_count(b), 0);
 	enable(b, true);
 	run(b, 2 * PS_PER_MS);
@@ -488,7 +488,7 @@ static void test_msix_holdoff_to_the_picosecond(void **state)
 		run(b, start_ps + holdoff_ps);
 		assert_int_equal(b->count, 2);
 		assert_int_equal(b->message[1].at_ps, start_ps + holdoff_ps);
-		assert_int_equal(msix_stats(b->msix)->coalesced, 2);
+		assert_int_equal(b->msix->stats.coalesced, 2);
 		/* The hold-off counts from the last message. */
 		event(b, start_ps + 2 * holdoff_ps - 1, 1, true);
 		assert_int_equal(b->count, 2);
@@ -599,7 +599,7 @@ static void test_msix_full_channel_loses_and_doubles_nothing(void **state)
 	b->stalled = false;
 	run(b, 2 * PS_PER_MS);
 	/* Both events of the first 256 filled the channel; those of the others were merged while they waited. */
-	assert_int_equal(b->count, msix_stats(b->msix)->sent);
+	assert_int_equal(b->count, b->msix->stats.sent);
 	unsigned per_vector[2048] = {0};
 	for (unsigned i = 0; i < b->count; i++) {
 		unsigned v = (b->message[i].data - 0x40000000) / 3;
@@ -803,7 +803,7 @@ static void test_msix_random_events_and_masks_nothing_lost(void **state)
 			assert_false(vectors[v].owed);
 		assert_int_equal(msix_waiting(b->msix), 0);
 		assert_int_equal(pending_count(b), 0);
-		const struct msix_stats *s = msix_stats(b->msix);
+		const struct msix_stats *s = &b->msix->stats;
 		assert_int_equal(s->sent, b->count);
 		assert_true(s->sent + s->coalesced + s->disabled <= s->events);
 		bench_free(b);

@@ -12,7 +12,7 @@ struct given {
 /* The unit with a consumer that takes services as soon as it sees them, unless it is stalled. */
 struct bench {
 	struct config config;
-	struct notify notify;
+	struct notify *notify;
 	struct service_fifo out;
 	struct waker self;
 	uint64_t now_ps, wake_ps;
@@ -38,21 +38,28 @@ static struct bench *bench_new(const char *const settings[])
 			fail_msg("%s", error);
 	b->self = (struct waker){wake, b};
 	b->wake_ps = TIME_NEVER_PS;
-	notify_init(&b->notify, &b->config, &b->self, &b->out);
+	b->notify = notify_create(&b->config, &b->self, &b->out);
+	assert_non_null(b->notify);
 	return b;
+}
+
+static void bench_free(struct bench *b)
+{
+	notify_free(b->notify);
+	free(b);
 }
 
 #define BENCH(...) bench_new((const char *const[]){__VA_ARGS__, NULL})
 
 static void put(struct bench *b, uint32_t offset, uint32_t value)
 {
-	assert_true(notify_csr_write(&b->notify, b->now_ps, offset, value));
+	assert_true(notify_csr_write(b->notify, b->now_ps, offset, value));
 }
 
 static uint32_t get(struct bench *b, uint32_t offset)
 {
 	uint32_t value;
-	assert_true(notify_csr_read(&b->notify, b->now_ps, offset, &value));
+	assert_true(notify_csr_read(b->notify, b->now_ps, offset, &value));
 	return value;
 }
 
@@ -78,7 +85,7 @@ static void run(struct bench *b, uint64_t until_ps)
 			continue;
 		}
 		b->wake_ps = TIME_NEVER_PS;
-		uint64_t next_ps = notify_step(&b->notify, b->now_ps);
+		uint64_t next_ps = notify_step(b->notify, b->now_ps);
 		b->wake_ps = min_u64(b->wake_ps, next_ps);
 		b->steps++;
 	}
@@ -89,7 +96,7 @@ static void run(struct bench *b, uint64_t until_ps)
 static void ring_value(struct bench *b, uint64_t at_ps, unsigned queue, uint32_t value)
 {
 	run(b, at_ps);
-	doorbell_fifo_push(&b->notify.doorbells, at_ps, (struct doorbell){(uint16_t)queue, value});
+	doorbell_fifo_push(&b->notify->doorbells, at_ps, (struct doorbell){(uint16_t)queue, value});
 	run(b, at_ps);
 }
 
@@ -112,7 +119,7 @@ static const char *order(const struct bench *b, unsigned from)
 
 static uint64_t waiting(struct bench *b)
 {
-	const struct notify_stats *s = &b->notify.stats;
+	const struct notify_stats *s = &b->notify->stats;
 	return s->written - s->coalesced - s->serviced - s->dropped;
 }
 
@@ -142,9 +149,9 @@ static void test_notify_registers_reset_value_and_access(void **state)
 		{.offset = 0x20, .writable = 1},
 	};
 	struct bench *b = BENCH("notify.holdoff_ns=777", "notify.threshold=5");
-	const struct csr_block block = {&b->notify, read_register, write_register};
+	const struct csr_block block = {b->notify, read_register, write_register};
 	csr_check(&block, 0, cases, ARRAY_SIZE(cases));
-	free(b);
+	bench_free(b);
 }
 
 static void test_notify_pending_registers_show_what_waits(void **state)
@@ -160,12 +167,12 @@ static void test_notify_pending_registers_show_what_waits(void **state)
 		ring(b, 40, 63);
 		assert_int_equal(get(b, CSR_NOTIFY_PENDING_LO), 0x80000001);
 		assert_int_equal(get(b, CSR_NOTIFY_PENDING_HI), 0x80000001);
-		assert_true(notify_busy(&b->notify));
+		assert_true(notify_busy(b->notify));
 		run(b, 200 * NS);
 		assert_int_equal(get(b, CSR_NOTIFY_PENDING_LO), 0);
 		assert_int_equal(get(b, CSR_NOTIFY_PENDING_HI), 0);
-		assert_false(notify_busy(&b->notify));
-		free(b);
+		assert_false(notify_busy(b->notify));
+		bench_free(b);
 	}
 }
 
@@ -183,7 +190,7 @@ static void test_notify_doorbell_service_visible_one_cycle_later(void **state)
 		assert_int_equal(b->count, 1);
 		assert_int_equal(b->given[0].at_ps, 12345 + PERIOD_PS);
 		assert_int_equal(b->given[0].service.doorbell_ps, 12345);
-		free(b);
+		bench_free(b);
 	}
 }
 
@@ -198,7 +205,7 @@ static void test_notify_many_queues_one_service_a_cycle(void **state)
 	assert_int_equal(b->count, 64);
 	for (unsigned i = 0; i < 64; i++)
 		assert_int_equal(b->given[i].at_ps, 500 + 100 * NS + (i + 1) * PERIOD_PS);
-	free(b);
+	bench_free(b);
 }
 
 static void test_notify_holdoff_counts_from_first_doorbell(void **state)
@@ -208,7 +215,10 @@ static void test_notify_holdoff_counts_from_first_doorbell(void **state)
 	for (unsigned i = 0; i < ARRAY_SIZE(holdoffs_ps); i++) {
 		uint64_t holdoff_ps = holdoffs_ps[i];
 		struct bench *b = BENCH(NULL);
-		b->notify.holdoff_ps = holdoff_ps; /* as from a configuration in fractions of a nanosecond */
+		b->config.notify.holdoff_ps = holdoff_ps;
+		notify_free(b->notify);
+		b->notify = notify_create(&b->config, &b->self, &b->out);
+		assert_non_null(b->notify);
 		enable_all(b);
 		ring(b, 1000000, 3);
 		if (holdoff_ps > 2) {
@@ -228,7 +238,7 @@ static void test_notify_holdoff_counts_from_first_doorbell(void **state)
 		run(b, again_ps + holdoff_ps + PERIOD_PS);
 		assert_int_equal(b->count, 2);
 		assert_int_equal(b->given[1].service.doorbell_ps, again_ps);
-		free(b);
+		bench_free(b);
 	}
 }
 
@@ -250,7 +260,7 @@ static void test_notify_threshold_ends_holdoff(void **state)
 		assert_int_equal(b->given[b->count - 1].at_ps, 100 * NS + PERIOD_PS);
 		run(b, 1000 * PS_PER_US);
 		assert_int_equal(b->count, 2); /* queue 6 by its time, queue 5 once */
-		free(b);
+		bench_free(b);
 	}
 }
 
@@ -273,7 +283,7 @@ static void test_notify_shorter_holdoff_or_lower_threshold_acts_at_once(void **s
 		run(b, 200 * NS + 2 * PERIOD_PS);
 		/* In FIFO mode only time counts. */
 		assert_int_equal(b->count, !fifo ? 1 : cases[i % 2].offset == CSR_NOTIFY_HOLDOFF_NS ? 2 : 0);
-		free(b);
+		bench_free(b);
 	}
 }
 
@@ -289,10 +299,10 @@ static void test_notify_doorbells_in_holdoff_coalesced(void **state)
 			ring(b, 100 + i * 10 * NS, 2);
 		run(b, 100000 * NS);
 		assert_int_equal(b->count, 1);
-		assert_int_equal(b->notify.stats.written, n);
-		assert_int_equal(b->notify.stats.coalesced, n - 1);
-		assert_int_equal(b->notify.stats.serviced, 1);
-		free(b);
+		assert_int_equal(b->notify->stats.written, n);
+		assert_int_equal(b->notify->stats.coalesced, n - 1);
+		assert_int_equal(b->notify->stats.serviced, 1);
+		bench_free(b);
 	}
 }
 
@@ -310,9 +320,9 @@ static void test_notify_fifo_serves_every_doorbell_in_order(void **state)
 		assert_int_equal(b->given[i].service.doorbell_ps, 1000 + i * 20 * NS);
 		assert_int_equal(b->given[i].at_ps, 1000 + i * 20 * NS + 300 * NS + PERIOD_PS);
 	}
-	assert_int_equal(b->notify.stats.coalesced, 0);
-	assert_int_equal(b->notify.stats.serviced, ARRAY_SIZE(queues));
-	free(b);
+	assert_int_equal(b->notify->stats.coalesced, 0);
+	assert_int_equal(b->notify->stats.serviced, ARRAY_SIZE(queues));
+	bench_free(b);
 }
 
 static void test_notify_full_fifo_falls_back_to_pending(void **state)
@@ -325,11 +335,11 @@ static void test_notify_full_fifo_falls_back_to_pending(void **state)
 		ring(b, 1000 + i * 10 * NS, queues[i]);
 	run(b, 100000 * NS);
 	/* Three entries, then 7 and 1 and 9 pending, the second 7 merged into the first. */
-	assert_int_equal(b->notify.stats.fifo_full, 3);
-	assert_int_equal(b->notify.stats.coalesced, 1);
-	assert_int_equal(b->notify.stats.serviced, 6);
+	assert_int_equal(b->notify->stats.fifo_full, 3);
+	assert_int_equal(b->notify->stats.coalesced, 1);
+	assert_int_equal(b->notify->stats.serviced, 6);
 	assert_string_equal(order(b, 0), "1 2 1 7 1 9 ");
-	free(b);
+	bench_free(b);
 }
 
 /* A stream of doorbells that keeps the FIFO full must not keep the queue that fell back waiting. */
@@ -342,7 +352,7 @@ static void test_notify_fifo_storm_does_not_starve_pending(void **state)
 	for (unsigned i = 0; i < 12; i++)
 		ring(b, i * PERIOD_PS, 0);
 	ring(b, 12 * PERIOD_PS, 1);
-	assert_int_equal(b->notify.stats.fifo_full, 1);
+	assert_int_equal(b->notify->stats.fifo_full, 1);
 	b->stalled = false;
 	for (unsigned i = 13; i < 100; i++)
 		ring(b, i * PERIOD_PS, 0);
@@ -350,7 +360,7 @@ static void test_notify_fifo_storm_does_not_starve_pending(void **state)
 	while (position < b->count && b->given[position].service.queue != 1)
 		position++;
 	assert_int_equal(position, 12); /* behind the four that had left and the eight before it */
-	free(b);
+	bench_free(b);
 }
 
 /* ---- arbitration ---- */
@@ -379,7 +389,7 @@ static void test_notify_arbitration_order_of_waiting_queues(void **state)
 		b->stalled = false;
 		run(b, 1000 * NS);
 		assert_string_equal(order(b, 4), cases[i].expected);
-		free(b);
+		bench_free(b);
 	}
 }
 
@@ -405,13 +415,13 @@ static void test_notify_arbitration_order_under_load(void **state)
 		enable_all(b);
 		for (unsigned n = 0; n < 12; n++) {
 			for (unsigned q = 0; q < 3; q++)
-				doorbell_fifo_push(&b->notify.doorbells, n * PERIOD_PS,
+				doorbell_fifo_push(&b->notify->doorbells, n * PERIOD_PS,
 						   (struct doorbell){(uint16_t)queues[q], 0});
 			run(b, n * PERIOD_PS);
 		}
 		run(b, 12 * PERIOD_PS);
 		assert_string_equal(order(b, 0), cases[i].expected);
-		free(b);
+		bench_free(b);
 	}
 }
 
@@ -426,13 +436,13 @@ static void test_notify_weighted_turn_ends_early_and_starts_anew(void **state)
 	ring(b, at++ * PERIOD_PS, 1);
 	/* Both always pending from here: queue 1 has two left, then queue 0 has three. */
 	for (unsigned n = 0; n < 8; n++, at++) {
-		doorbell_fifo_push(&b->notify.doorbells, at * PERIOD_PS, (struct doorbell){0, 0});
-		doorbell_fifo_push(&b->notify.doorbells, at * PERIOD_PS, (struct doorbell){1, 0});
+		doorbell_fifo_push(&b->notify->doorbells, at * PERIOD_PS, (struct doorbell){0, 0});
+		doorbell_fifo_push(&b->notify->doorbells, at * PERIOD_PS, (struct doorbell){1, 0});
 		run(b, at * PERIOD_PS);
 	}
 	run(b, at * PERIOD_PS);
 	assert_string_equal(order(b, 0), "0 1 1 1 0 0 0 1 1 1 ");
-	free(b);
+	bench_free(b);
 }
 
 /* ---- disabled queues ---- */
@@ -450,8 +460,8 @@ static void test_notify_disabled_queue_doorbell_ignored(void **state)
 			ring(b, n * 100, ignored[n]);
 		run(b, 1000 * NS);
 		assert_int_equal(b->count, 0);
-		assert_int_equal(b->notify.stats.ignored, ARRAY_SIZE(ignored));
-		assert_int_equal(b->notify.stats.written, 0);
+		assert_int_equal(b->notify->stats.ignored, ARRAY_SIZE(ignored));
+		assert_int_equal(b->notify->stats.written, 0);
 		/* Enabling later brings none of them back. */
 		enable_all(b);
 		run(b, 2000 * NS);
@@ -460,7 +470,7 @@ static void test_notify_disabled_queue_doorbell_ignored(void **state)
 		ring(b, 2002 * NS, 63);
 		run(b, 3000 * NS);
 		assert_string_equal(order(b, 0), "3 63 ");
-		free(b);
+		bench_free(b);
 	}
 }
 
@@ -479,9 +489,9 @@ static void test_notify_disabling_drops_what_waits(void **state)
 		for (unsigned n = 0; n < b->count; n++)
 			assert_int_equal(b->given[n].service.queue, 41);
 		assert_true(b->count >= 1);
-		assert_true(b->notify.stats.dropped >= 1);
+		assert_true(b->notify->stats.dropped >= 1);
 		assert_int_equal(waiting(b), 0);
-		free(b);
+		bench_free(b);
 	}
 }
 
@@ -501,9 +511,9 @@ static void test_notify_own_kick_bypasses_holdoff(void **state)
 		assert_int_equal(b->given[0].service.queue, 33);
 		assert_int_equal(b->given[0].service.doorbell_ps, TIME_NEVER_PS);
 		assert_false(b->given[0].service.hint_valid);
-		assert_int_equal(b->notify.stats.serviced, 0);
-		assert_int_equal(b->notify.stats.own_kicks, 1);
-		free(b);
+		assert_int_equal(b->notify->stats.serviced, 0);
+		assert_int_equal(b->notify->stats.own_kicks, 1);
+		bench_free(b);
 	}
 }
 
@@ -535,10 +545,10 @@ static void test_notify_own_kick_and_doorbell_share_a_service(void **state)
 	run(b, 300 * NS);
 	assert_int_equal(b->given[5].service.queue, 8);
 	assert_int_equal(b->given[5].service.doorbell_ps, 200 * NS);
-	assert_int_equal(b->notify.stats.coalesced, 0);
-	assert_int_equal(b->notify.stats.serviced, 2);
+	assert_int_equal(b->notify->stats.coalesced, 0);
+	assert_int_equal(b->notify->stats.serviced, 2);
 	assert_int_equal(b->count, 6);
-	free(b);
+	bench_free(b);
 }
 
 static void test_notify_own_kick_of_disabled_or_unknown_queue_ignored(void **state)
@@ -551,8 +561,8 @@ static void test_notify_own_kick_of_disabled_or_unknown_queue_ignored(void **sta
 		put(b, CSR_NOTIFY_KICK, values[i]);
 	run(b, 1000 * NS);
 	assert_int_equal(b->count, 0);
-	assert_int_equal(b->notify.stats.own_kicks, 0);
-	free(b);
+	assert_int_equal(b->notify->stats.own_kicks, 0);
+	bench_free(b);
 }
 
 /* ---- NOTIFICATION_DATA ---- */
@@ -581,7 +591,7 @@ static void test_notify_hint_is_latest_avail_index(void **state)
 		ring_value(b, 4000 * NS, 4, 0x92360004);
 		run(b, 5000 * NS);
 		assert_false(b->given[b->count - 1].service.hint_valid);
-		free(b);
+		bench_free(b);
 	}
 }
 
@@ -603,7 +613,7 @@ static void test_notify_full_service_queue_sleeps_until_room(void **state)
 	b->stalled = false;
 	run(b, PS_PER_S + 100 * PERIOD_PS);
 	assert_string_equal(order(b, 0), "0 1 2 3 4 5 6 7 8 9 ");
-	free(b);
+	bench_free(b);
 }
 
 static void test_notify_reset_forgets_doorbells_and_keeps_settings(void **state)
@@ -616,18 +626,18 @@ static void test_notify_reset_forgets_doorbells_and_keeps_settings(void **state)
 		put(b, CSR_NOTIFY_DATA_MODE, 1);
 		for (unsigned n = 0; n < 20; n++)
 			ring(b, n * 10, n);
-		doorbell_fifo_push(&b->notify.doorbells, 5000, (struct doorbell){30, 0});
-		notify_reset(&b->notify);
-		assert_false(notify_busy(&b->notify));
+		doorbell_fifo_push(&b->notify->doorbells, 5000, (struct doorbell){30, 0});
+		notify_reset(b->notify);
+		assert_false(notify_busy(b->notify));
 		assert_int_equal(waiting(b), 0);
-		assert_int_equal(b->notify.stats.dropped, 20);
+		assert_int_equal(b->notify->stats.dropped, 20);
 		enable_all(b);
 		run(b, 10000 * NS);
 		assert_int_equal(b->count, 0);
 		assert_int_equal(get(b, CSR_NOTIFY_HOLDOFF_NS), 100);
 		assert_int_equal(get(b, CSR_NOTIFY_THRESHOLD), 9);
 		assert_int_equal(get(b, CSR_NOTIFY_DATA_MODE), 0);
-		free(b);
+		bench_free(b);
 	}
 }
 
@@ -644,13 +654,13 @@ static void test_notify_reset_of_full_doorbell_queue_wakes_producer(void **state
 	struct bench *b = BENCH(NULL);
 	unsigned wakes = 0;
 	struct waker producer = {count_wake, &wakes};
-	b->notify.doorbells.producer = &producer;
+	b->notify->doorbells.producer = &producer;
 	for (unsigned i = 0; i < doorbell_fifo_depth; i++)
-		doorbell_fifo_push(&b->notify.doorbells, 1000, (struct doorbell){0, 0});
-	notify_reset(&b->notify);
+		doorbell_fifo_push(&b->notify->doorbells, 1000, (struct doorbell){0, 0});
+	notify_reset(b->notify);
 	assert_int_equal(wakes, 1);
-	assert_false(doorbell_fifo_full(&b->notify.doorbells));
-	free(b);
+	assert_false(doorbell_fifo_full(&b->notify->doorbells));
+	bench_free(b);
 }
 
 /* ---- storms and random traffic ---- */
@@ -681,7 +691,7 @@ static void test_notify_storm_work_bounded_and_others_served(void **state)
 		assert_int_equal(waiting(b), 0);
 		assert_true(b->steps <= 2 * rings + 2 * b->count);
 		assert_true(b->count <= b->now_ps / PERIOD_PS); /* one a cycle at most */
-		free(b);
+		bench_free(b);
 	}
 }
 
@@ -764,10 +774,10 @@ static void test_notify_random_traffic_no_doorbell_lost(void **state)
 		for (unsigned n = 0; n < QUEUES_MAX; n++)
 			assert_false(queues[n].wanted);
 		assert_int_equal(waiting(b), 0);
-		assert_false(notify_busy(&b->notify));
-		assert_true(b->notify.stats.coalesced != 0 && b->notify.stats.dropped != 0);
-		assert_true(i / 4 % 2 == 0 || b->notify.stats.fifo_full != 0);
-		free(b);
+		assert_false(notify_busy(b->notify));
+		assert_true(b->notify->stats.coalesced != 0 && b->notify->stats.dropped != 0);
+		assert_true(i / 4 % 2 == 0 || b->notify->stats.fifo_full != 0);
+		bench_free(b);
 	}
 }
 
