@@ -142,7 +142,8 @@ def emit_c(regs):
 
 
 def emit_sv(regs):
-    out = ["// Generated from rtl-model/regs/csr.toml by gen_regs.py: do not edit.", "package csr_pkg;"]
+    out = ["// Generated from rtl-model/regs/csr.toml by gen_regs.py: do not edit.", "/* verilator lint_off UNUSEDPARAM */ // no block uses them all",
+           "package csr_pkg;"]
     out += [f"  localparam int unsigned {name} = 32'h{value:08x};" for name, value in constants(regs)]
     for _, _, reg, name in registers(regs):
         out.append(f"  localparam logic [11:0] {name} = 12'h{reg['offset']:03x};")
@@ -157,7 +158,7 @@ def emit_sv(regs):
             out.append(
                 f"  localparam int unsigned {struct['name'].upper()}_{field['name'].upper()}_OFFSET = {field['offset']};"
             )
-    out += ["endpackage", ""]
+    out += ["endpackage", "/* verilator lint_on UNUSEDPARAM */", ""]
     return "\n".join(out)
 
 
