@@ -1,9 +1,6 @@
 /* virtio-blk requests (virtio 1.4 §5.2.6): header checks, the job for the mover, the answer. */
 #include "firmware/card.h"
 
-#define JOB_FLAG_STABLE 1u
-#define JOB_FLAG_UNMAP  2u
-
 /* len of the used element: bytes written from the start of the writable part (virtio 1.4 §2.7.8.2). The status byte
  * counts only if everything before it was written too. */
 static uint32_t used_bytes(const struct slot *slot, uint32_t data_bytes)

@@ -59,6 +59,8 @@ static void set_capacity(struct card *card)
 	card->capacity_sectors = read_pair(CSR_MEDIA_SECTORS_LO_ADDR);
 	set_config(CONFIG_CAPACITY, (uint32_t)card->capacity_sectors);
 	set_config(CONFIG_CAPACITY + 4, (uint32_t)(card->capacity_sectors >> 32));
+	reg_write(CSR_DIRECT_SECTORS_LO_ADDR, (uint32_t)card->capacity_sectors);
+	reg_write(CSR_DIRECT_SECTORS_HI_ADDR, (uint32_t)(card->capacity_sectors >> 32));
 }
 
 static void fill_config(struct card *card)

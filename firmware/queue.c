@@ -57,12 +57,25 @@ static void program_used(const struct card *card, unsigned queue, const struct q
 	reg_write(CSR_USED_QUEUE_CONTROL_ADDR, CSR_USED_QUEUE_CONTROL_RUN_MASK);
 }
 
-static void enable_doorbells(unsigned queue, bool enable)
+/* Sets or clears a queue's bit in a pair of registers, the lower of which is at addr_lo. */
+static void set_bit(uint32_t addr_lo, unsigned queue, bool enable)
 {
-	uint32_t addr = queue < 32 ? CSR_NOTIFY_ENABLE_LO_ADDR : CSR_NOTIFY_ENABLE_HI_ADDR;
+	uint32_t addr = queue < 32 ? addr_lo : addr_lo + 4;
 	uint32_t bit = UINT32_C(1) << (queue % 32);
 	uint32_t word = reg_read(addr);
 	reg_write(addr, enable ? word | bit : word & ~bit);
+}
+
+static void enable_doorbells(unsigned queue, bool enable)
+{
+	set_bit(CSR_NOTIFY_ENABLE_LO_ADDR, queue, enable);
+}
+
+/* Reads and writes of the queue need the core no more. With IN_ORDER they do: it keeps the order. */
+static void enable_direct_path(const struct card *card, unsigned queue, bool enable)
+{
+	if (card->offload == OFFLOAD_FULL && !negotiated(card, F_IN_ORDER))
+		set_bit(CSR_DIRECT_ENABLE_LO_ADDR, queue, enable);
 }
 
 /* Sets the engines to work on a queue and looks at its ring once, without waiting for a doorbell. */
@@ -81,6 +94,7 @@ static void queue_start(struct card *card, unsigned queue)
 		ring_start(card, queue, &setup);
 	else
 		program_fetch(card, queue, &setup);
+	enable_direct_path(card, queue, true);
 	enable_doorbells(queue, true);
 	reg_write(CSR_NOTIFY_KICK_ADDR, queue);
 }
@@ -114,6 +128,7 @@ void queue_stop(struct card *card, unsigned queue)
 {
 	card->queue[queue].running = false;
 	enable_doorbells(queue, false);
+	enable_direct_path(card, queue, false);
 	if (card->offload == OFFLOAD_FIRMWARE) {
 		ring_stop(card, queue);
 	} else {
@@ -163,6 +178,12 @@ static bool engines_hold_queue(const struct card *card, unsigned queue)
 	} else {
 		reg_write(CSR_FETCH_QUEUE_SELECT_ADDR, queue);
 		if (reg_read(CSR_FETCH_QUEUE_STATE_ADDR) & CSR_FETCH_QUEUE_STATE_BUSY_MASK)
+			return true;
+	}
+	if (card->offload ==
+	    OFFLOAD_FULL) { /* behind the fetch engine, so that no record is overlooked on its way */
+		reg_write(CSR_DIRECT_QUEUE_SELECT_ADDR, queue);
+		if (reg_read(CSR_DIRECT_QUEUE_STATE_ADDR) & CSR_DIRECT_QUEUE_STATE_BUSY_MASK)
 			return true;
 	}
 	reg_write(CSR_USED_QUEUE_SELECT_ADDR, queue);

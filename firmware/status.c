@@ -25,11 +25,24 @@ static void set_writeback(const struct card *card, bool write_back)
 	reg_write(CSR_VIRTIO_CONFIG_CHANGED_ADDR, CSR_VIRTIO_CONFIG_CHANGED_COMMIT_MASK);
 }
 
+/* Offload level full: what the direct path has to know to serve writes as write_flags in blk.c says. */
+static void set_direct_path(const struct card *card)
+{
+	uint32_t cache = DIRECT_CACHE_WRITE_THROUGH;
+	if (negotiated(card, F_BLK_CONFIG_WCE))
+		cache = DIRECT_CACHE_AS_DRIVER_SAYS;
+	else if (negotiated(card, F_BLK_FLUSH))
+		cache = DIRECT_CACHE_WRITE_BACK;
+	reg_write(CSR_DIRECT_CONTROL_ADDR, (card->read_only ? CSR_DIRECT_CONTROL_READ_ONLY_MASK : 0) |
+						   cache << CSR_DIRECT_CONTROL_CACHE_SHIFT);
+}
+
 static void negotiate(struct card *card, uint64_t features)
 {
 	card->negotiated = features;
 	set_writeback(card, negotiated(card, F_BLK_FLUSH)); /* D-134 */
 	reg_write(CSR_VIRTIO_CONFIG_WRITABLE_ADDR, negotiated(card, F_BLK_CONFIG_WCE));
+	set_direct_path(card);
 	reg_write(CSR_NOTIFY_DATA_MODE_ADDR, negotiated(card, F_NOTIFICATION_DATA));
 }
 

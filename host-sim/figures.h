@@ -25,6 +25,9 @@ struct figures {
 		uint64_t stall_no_slot, stall_no_walker;
 	} fetch;
 	struct {
+		uint64_t reads, writes, passed_on, completed, failed, dropped, stall_used;
+	} direct;
+	struct {
 		uint64_t events, sent, coalesced, masked, suppressed, intx;
 	} msix;
 	struct {

@@ -130,6 +130,18 @@ static json_t *fetch_object(const struct figures *f)
 	return object;
 }
 
+static json_t *direct_object(const struct figures *f)
+{
+	json_t *object = json_object();
+	add(object, "reads", f->direct.reads);
+	add(object, "writes", f->direct.writes);
+	add(object, "passed_on", f->direct.passed_on);
+	add(object, "completed", f->direct.completed);
+	add(object, "failed", f->direct.failed);
+	add(object, "stall_used", f->direct.stall_used);
+	return object;
+}
+
 static json_t *msix_object(const struct figures *f)
 {
 	json_t *object = json_object();
@@ -218,6 +230,7 @@ json_t *results_card(const struct config *config, struct device *device, const s
 	json_t *object = json_object();
 	json_object_set_new(object, "doorbells", doorbells_object(f));
 	json_object_set_new(object, "fetch", fetch_object(f));
+	json_object_set_new(object, "direct", direct_object(f));
 	json_object_set_new(object, "used", used_object(f));
 	json_object_set_new(object, "msix", msix_object(f));
 	json_object_set_new(object, "core", core_object(device, f));
@@ -283,6 +296,53 @@ static json_t *jobs_array(const struct run *run)
 	return array;
 }
 
+static json_t *total_latency(const struct histogram *h)
+{
+	static const struct {
+		const char *name;
+		uint32_t micro;
+	} percentiles[] = {{"50.000000", 50000000}, {"90.000000", 90000000}, {"95.000000", 95000000},
+			   {"99.000000", 99000000}, {"99.900000", 99900000}, {"99.990000", 99990000}};
+	json_t *object = json_object(), *values = json_object();
+	json_object_set_new(object, "min", json_real((double)h->min / (double)PS_PER_NS));
+	json_object_set_new(object, "max", json_real((double)h->max / (double)PS_PER_NS));
+	json_object_set_new(object, "mean", json_real(histogram_mean(h) / (double)PS_PER_NS));
+	json_object_set_new(object, "stddev", json_real(histogram_stddev(h) / (double)PS_PER_NS));
+	add(object, "N", h->count);
+	for (size_t i = 0; h->count != 0 && i < ARRAY_SIZE(percentiles); i++)
+		json_object_set_new(
+			values, percentiles[i].name,
+			json_real((double)histogram_percentile(h, percentiles[i].micro) / (double)PS_PER_NS));
+	json_object_set_new(object, "percentile", values);
+	return object;
+}
+
+/* All jobs and directions as one: what a sweep compares. Flushes have no bytes and are left out. */
+static json_t *total_object(const struct run *run)
+{
+	json_t *object = json_object();
+	struct job_stats *all = calloc(1, sizeof(*all));
+	struct histogram *latency = calloc(1, sizeof(*latency));
+	uint64_t bytes = 0;
+	for (unsigned i = 0; all && i < run->clients; i++)
+		job_stats_merge(all, run->client[i].stats);
+	for (unsigned i = 0; all && latency && i < IO_DIRECTIONS; i++) {
+		histogram_merge(latency, &all->direction[i].lat_ps);
+		bytes += all->direction[i].bytes;
+	}
+	if (all && latency) {
+		double seconds = (double)(all->end_ps - all->start_ps) / (double)PS_PER_S;
+		add(object, "total_ios", latency->count);
+		add(object, "io_bytes", bytes);
+		add_ratio(object, "iops", (double)latency->count, seconds);
+		add_ratio(object, "bw_bytes", (double)bytes, seconds);
+		json_object_set_new(object, "lat_ns", total_latency(latency));
+	}
+	free(latency);
+	free(all);
+	return object;
+}
+
 static json_t *host_object(const struct run *run, const struct figures *f)
 {
 	json_t *object = json_object();
@@ -313,6 +373,7 @@ int results_write(const struct run *run, const char *path, char *error, size_t e
 	json_object_set_new(root, "sim", sim_object(run, &figures));
 	json_object_set_new(root, "global options", job_report_options(&run->options.jobs->globals));
 	json_object_set_new(root, "jobs", jobs_array(run));
+	json_object_set_new(root, "total", total_object(run));
 	if (run->options.remote) {
 		json_object_set_new(root, "host", host_object(run, &figures));
 		json_object_set_new(root, "connect", json_string(vfio_client_address(run->options.remote)));

@@ -133,6 +133,10 @@ static const struct key keys[] = {
 	{"fetch", "impl", KEY_ENUM, AT(fetch, impl), "", "model", 0, 1, impl_names, false, "C model or RTL",
 	 "model"},
 
+	{"direct", "cycles", KEY_UNSIGNED, AT(direct, cycles), "cycles", "4", 1, 1000, NULL, false,
+	 "direct path (offload full): record to job, and end of the job to completion",
+	 "model: docs/timing.md"},
+
 	{"used", "batch", KEY_UNSIGNED, AT(used, batch), "elements", "16", 1, 256, NULL, false,
 	 "used elements per update of used.idx, if that many wait", "model"},
 	{"used", "cycles", KEY_UNSIGNED, AT(used, cycles), "cycles", "4", 1, 1000, NULL, false,
@@ -568,8 +572,9 @@ int config_check(const struct config *config, char *error, size_t error_size)
 	else if (config->link.posted_data < config->link.mps / 16)
 		reason = "link.posted_data: less than link.mps / 16, so no full write could ever be sent; "
 			 "raise it";
-	else if (config->device.offload == CONFIG_OFFLOAD_FULL)
-		reason = "device.offload: full is not implemented yet; use fetch or firmware";
+	else if (config->device.offload == CONFIG_OFFLOAD_FULL && config->core.poll_ps)
+		reason = "core.poll_ns: with device.offload=full the firmware sees no reads and writes after "
+			 "which to poll; set it to 0 or use device.offload=fetch";
 	else if (config->device.impl == CONFIG_IMPL_RTL || config->notify.impl == CONFIG_IMPL_RTL ||
 		 config->fetch.impl == CONFIG_IMPL_RTL || config->msix.impl == CONFIG_IMPL_RTL ||
 		 config->core.impl == CONFIG_IMPL_RTL)

@@ -64,6 +64,9 @@ struct config {
 		enum config_impl impl;
 	} fetch;
 	struct {
+		unsigned cycles;
+	} direct;
+	struct {
 		unsigned batch;
 		unsigned cycles;
 	} used;

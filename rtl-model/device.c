@@ -18,9 +18,9 @@
 
 WINDOW(sys, struct sys, sys_csr)
 WINDOW(virtio, struct virtio_regs, virtio_csr)
-WINDOW(fetch, struct fetch, fetch_csr)
 WINDOW(mover, struct mover, mover_csr)
 WINDOW(copy, struct copy, copy_csr)
+WINDOW(direct, struct direct, direct_csr)
 WINDOW(used, struct used, used_csr)
 WINDOW(msix, struct msix, msix_csr)
 WINDOW(timer, struct timer, timer_csr)
@@ -28,6 +28,11 @@ WINDOW(uart, struct uart, uart_csr)
 WINDOW(mailbox, struct mailbox, mailbox_csr)
 WINDOW(media, struct sys, sys_media_csr)
 WINDOW(pcie, struct sys, sys_pcie_csr)
+
+static bool offload_is_full(const struct device *device)
+{
+	return device->config->device.offload == CONFIG_OFFLOAD_FULL;
+}
 
 /* NOTIFY.SERVICE is the consumer's side of the notify unit: here, with offload level firmware. */
 static uint32_t pop_service(struct device *device, uint64_t now_ps)
@@ -54,6 +59,21 @@ static bool notify_window_write(void *ctx, uint64_t now_ps, uint32_t offset, uin
 	return offset == CSR_NOTIFY_SERVICE || notify_csr_write(device->notify, now_ps, offset, value);
 }
 
+/* FETCH.RECORD gives the core what is for the core. */
+static bool fetch_window_read(void *ctx, uint64_t now_ps, uint32_t offset, uint32_t *value)
+{
+	struct device *device = ctx;
+	if (offset != CSR_FETCH_RECORD || !offload_is_full(device))
+		return fetch_csr_read(device->fetch, now_ps, offset, value);
+	*value = direct_pop_record(&device->direct, now_ps);
+	return true;
+}
+
+static bool fetch_window_write(void *ctx, uint64_t now_ps, uint32_t offset, uint32_t value)
+{
+	return fetch_csr_write(((struct device *)ctx)->fetch, now_ps, offset, value);
+}
+
 static bool bus_read(void *ctx, uint64_t now_ps, uint32_t addr, uint32_t *value)
 {
 	return csr_bus_read(&((struct device *)ctx)->bus, now_ps, addr, value);
@@ -78,9 +98,10 @@ static void connect_bus(struct device *device)
 		{CSR_SYS_INDEX, {&device->sys, sys_window_read, sys_window_write}},
 		{CSR_VIRTIO_INDEX, {&device->virtio, virtio_window_read, virtio_window_write}},
 		{CSR_NOTIFY_INDEX, {device, notify_window_read, notify_window_write}},
-		{CSR_FETCH_INDEX, {device->fetch, fetch_window_read, fetch_window_write}},
+		{CSR_FETCH_INDEX, {device, fetch_window_read, fetch_window_write}},
 		{CSR_MOVER_INDEX, {device->mover, mover_window_read, mover_window_write}},
 		{CSR_COPY_INDEX, {&device->copy, copy_window_read, copy_window_write}},
+		{CSR_DIRECT_INDEX, {&device->direct, direct_window_read, direct_window_write}},
 		{CSR_USED_INDEX, {device->used, used_window_read, used_window_write}},
 		{CSR_MSIX_INDEX, {device->msix, msix_window_read, msix_window_write}},
 		{CSR_TIMER_INDEX, {&device->timer, timer_window_read, timer_window_write}},
@@ -98,9 +119,11 @@ static void connect_bus(struct device *device)
 static uint32_t all_events(void *ctx, uint64_t now_ps)
 {
 	struct device *device = ctx;
-	uint32_t events = fetch_events(device->fetch, now_ps) | mover_events(device->mover, now_ps) |
-			  copy_events(&device->copy, now_ps) | used_events(device->used) |
-			  virtio_events(&device->virtio);
+	uint32_t events = fetch_events(device->fetch, now_ps);
+	if (offload_is_full(device))
+		events = (events & ~CSR_SYS_EVENTS_RECORD_MASK) | direct_events(&device->direct, now_ps);
+	events |= mover_events(device->mover, now_ps) | copy_events(&device->copy, now_ps) |
+		  used_events(device->used) | virtio_events(&device->virtio);
 	if (service_fifo_ready(&device->firmware_services, now_ps))
 		events |= CSR_SYS_EVENTS_SERVICE_MASK;
 	if (timer_event(&device->timer, now_ps))
@@ -108,6 +131,23 @@ static uint32_t all_events(void *ctx, uint64_t now_ps)
 	if (mailbox_event(&device->mailbox, now_ps))
 		events |= CSR_SYS_EVENTS_MAILBOX_MASK;
 	return events;
+}
+
+/* When the next event gets here that is on its way now: an event that comes earlier must not make us miss it. The other
+ * blocks' events are there when they are announced. */
+static uint64_t next_event_ps(const struct device *device, uint64_t now_ps)
+{
+	const uint64_t times_ps[] = {
+		fetch_next_event_ps(device->fetch),
+		slot_fifo_next_ps(&device->direct.records),
+		dma_done_fifo_next_ps(&device->copy.done),
+		service_fifo_next_ps(&device->firmware_services),
+	};
+	uint64_t next_ps = TIME_NEVER_PS;
+	for (unsigned i = 0; i < ARRAY_SIZE(times_ps); i++)
+		if (times_ps[i] > now_ps)
+			next_ps = min_u64(next_ps, times_ps[i]);
+	return next_ps;
 }
 
 static uint32_t engines_busy(void *ctx)
@@ -152,6 +192,7 @@ static void engines_reset(void *ctx, uint64_t now_ps)
 	notify_reset(device->notify);
 	service_fifo_clear(&device->firmware_services);
 	fetch_reset(device->fetch);
+	direct_reset(&device->direct);
 	mover_reset(device->mover, now_ps);
 	copy_reset(&device->copy);
 	used_reset(device->used);
@@ -218,6 +259,24 @@ static void slot_free(void *ctx, uint64_t now_ps, unsigned slot)
 	fetch_slot_free(((struct device *)ctx)->fetch, now_ps, slot);
 }
 
+static bool write_back(void *ctx)
+{
+	return virtio_write_back(&((struct device *)ctx)->virtio);
+}
+
+static bool take_record(void *ctx, uint64_t now_ps, unsigned *slot)
+{
+	uint32_t record = 0;
+	fetch_csr_read(((struct device *)ctx)->fetch, now_ps, CSR_FETCH_RECORD, &record);
+	*slot = record & CSR_FETCH_RECORD_SLOT_MASK;
+	return record & CSR_FETCH_RECORD_VALID_MASK;
+}
+
+static uint64_t next_record_ps(void *ctx)
+{
+	return fetch_next_event_ps(((struct device *)ctx)->fetch);
+}
+
 static void dma_timeout(void *ctx, uint64_t now_ps)
 {
 	endpoint_dma_timeout(((struct device *)ctx)->endpoint, now_ps);
@@ -252,6 +311,13 @@ static void mail_answered(void *ctx, uint64_t now_ps, const struct mailbox_messa
 static void wake_process(void *ctx, uint64_t at_ps)
 {
 	kernel_process_wake((struct kernel_process *)ctx, at_ps);
+}
+
+static void wake_for_record(void *ctx, uint64_t at_ps)
+{
+	struct device *device = ctx;
+	kernel_process_wake(device->process[PROCESS_DIRECT], at_ps);
+	kernel_process_wake(device->process[PROCESS_SYS], at_ps); /* other events of the fetch engine */
 }
 
 static void wake_host(void *ctx, uint64_t at_ps)
@@ -325,6 +391,11 @@ static uint64_t step_fetch(void *ctx, uint64_t now_ps)
 	return fetch_step(((struct device *)ctx)->fetch, now_ps);
 }
 
+static uint64_t step_direct(void *ctx, uint64_t now_ps)
+{
+	return direct_step(&((struct device *)ctx)->direct, now_ps);
+}
+
 static uint64_t step_mover(void *ctx, uint64_t now_ps)
 {
 	return mover_step(((struct device *)ctx)->mover, now_ps);
@@ -359,7 +430,9 @@ static uint64_t step_uart(void *ctx, uint64_t now_ps)
 
 static uint64_t step_sys(void *ctx, uint64_t now_ps)
 {
-	return sys_step(&((struct device *)ctx)->sys, now_ps);
+	struct device *device = ctx;
+	sys_step(&device->sys, now_ps);
+	return next_event_ps(device, now_ps);
 }
 
 static uint64_t step_core(void *ctx, uint64_t now_ps)
@@ -396,6 +469,7 @@ static void create_processes(struct device *device)
 		[PROCESS_DMA] = {"dma", step_dma},
 		[PROCESS_NOTIFY] = {"notify", step_notify},
 		[PROCESS_FETCH] = {"fetch", step_fetch},
+		[PROCESS_DIRECT] = {"direct", step_direct},
 		[PROCESS_MOVER] = {"mover", step_mover},
 		[PROCESS_MEDIA] = {"media", step_media},
 		[PROCESS_USED] = {"used", step_used},
@@ -416,6 +490,7 @@ static void create_processes(struct device *device)
 
 static bool create_engines(struct device *device)
 {
+	device->record_waker = (struct waker){wake_for_record, device};
 	const struct config *config = device->config;
 	const struct cfg_control *control = endpoint_control(device->endpoint);
 	const struct waker *waker = device->waker;
@@ -438,7 +513,7 @@ static bool create_engines(struct device *device)
 		.dma = dma_requests(device->dma, DMA_FETCH),
 		.sram = device->sram,
 		.probe = &device->probe,
-		.events = events,
+		.events = offload_is_full(device) ? &device->record_waker : events,
 	};
 	const struct used_ports used_ports = {
 		.self = &waker[PROCESS_USED],
@@ -539,6 +614,20 @@ static void connect(struct device *device)
 	virtio_regs_init(&device->virtio, config, &virtio_ports);
 	device->firmware_services.consumer = &waker[PROCESS_SYS];
 	endpoint_connect(device->endpoint, &endpoint_ports);
+	const struct direct_ports direct_ports = {
+		.self = &waker[PROCESS_DIRECT],
+		.sram = device->sram,
+		.probe = &device->probe,
+		.events = &waker[PROCESS_SYS],
+		.mover = device->mover,
+		.used = device->used,
+		.ctx = device,
+		.take_record = take_record,
+		.next_record_ps = next_record_ps,
+		.slot_free = slot_free,
+		.write_back = write_back,
+	};
+	direct_init(&device->direct, config, &direct_ports);
 	sys_init(&device->sys, config, store_info(device->store), &sys_ports);
 	dma_connect(device->dma, DMA_FETCH, &device->fetch->done);
 	dma_connect(device->dma, DMA_USED, used_dma_done(device->used));
@@ -667,6 +756,7 @@ bool device_quiescent(struct device *device, const char **what)
 		{mover_busy(device->mover), "data mover"},
 		{media_outstanding(device->media) != 0, "medium"},
 		{copy_busy(&device->copy), "copy engine"},
+		{direct_busy(&device->direct), "direct path"},
 		{used_busy(device->used), "used-ring writer"},
 		{dma_busy(device->dma), "DMA engine"},
 		{notify_busy(device->notify), "notify unit"},
@@ -698,6 +788,8 @@ void device_dump(struct device *device, FILE *out)
 	fprintf(out, "  notify    pending=%#" PRIx64 "\n", notify_waiting(device->notify));
 	fprintf(out, "  fetch     walkers=%u slots=%u records=%u\n", fetch_walkers_busy(device->fetch),
 		fetch_slots_in_use(device->fetch), (unsigned)device->fetch->stats.requests);
+	fprintf(out, "  direct    requests=%u records=%u\n", device->direct.requests,
+		slot_fifo_count(&device->direct.records));
 	fprintf(out, "  mover     jobs=%u\n", mover_jobs(device->mover));
 	fprintf(out, "  media     outstanding=%u\n", media_outstanding(device->media));
 	fprintf(out, "  dma       tags=%u\n", dma_stats(device->dma)->tags_in_use);
@@ -720,6 +812,7 @@ struct device_stats device_stats(struct device *device)
 		.dma = dma_stats(device->dma),
 		.mover = mover_stats(device->mover),
 		.copy = &device->copy.stats,
+		.direct = &device->direct.stats,
 		.used = used_stats(device->used),
 		.msix = &device->msix->stats,
 		.media = media_stats(device->media),

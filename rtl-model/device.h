@@ -13,6 +13,7 @@
 #include "pcie/link.h"
 #include "rtl-model/blocks/copy/copy.h"
 #include "rtl-model/blocks/cpu/cpu.h"
+#include "rtl-model/blocks/direct/direct.h"
 #include "rtl-model/blocks/dma/dma.h"
 #include "rtl-model/blocks/endpoint/endpoint.h"
 #include "rtl-model/blocks/fetch/fetch.h"
@@ -104,6 +105,7 @@ struct device_stats {
 	const struct dma_stats *dma;
 	const struct mover_stats *mover;
 	const struct copy_stats *copy;
+	const struct direct_stats *direct;
 	const struct used_stats *used;
 	const struct msix_stats *msix;
 	const struct media_stats *media;

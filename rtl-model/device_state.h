@@ -2,6 +2,7 @@
 #ifndef KICKSTAND_RTL_MODEL_DEVICE_STATE_H
 #define KICKSTAND_RTL_MODEL_DEVICE_STATE_H
 
+#include "rtl-model/blocks/direct/direct.h"
 #include "rtl-model/blocks/mailbox/mailbox.h"
 #include "rtl-model/blocks/sys/sys.h"
 #include "rtl-model/blocks/timer/timer.h"
@@ -18,6 +19,7 @@ enum process {
 	PROCESS_DMA,
 	PROCESS_NOTIFY,
 	PROCESS_FETCH,
+	PROCESS_DIRECT,
 	PROCESS_MOVER,
 	PROCESS_MEDIA,
 	PROCESS_USED,
@@ -43,6 +45,7 @@ struct device {
 	struct dma *dma;
 	struct mover *mover;
 	struct copy copy;
+	struct direct direct; /* at work with offload full */
 	struct used *used;
 	struct msix *msix;
 	struct media *media;
@@ -59,6 +62,7 @@ struct device {
 	uint32_t panic_code;
 	struct kernel_process *process[PROCESS_COUNT];
 	struct waker waker[PROCESS_COUNT];
+	struct waker record_waker; /* offload full: a record is the direct path's to look at first */
 	uint64_t signal[DEVICE_SIGNALS_MAX]; /* of waves */
 };
 

@@ -172,6 +172,14 @@ void machine_run(machine_body *body, ...)
 	machine_run_with(body, &options, settings);
 }
 
+static bool firmware_polls(const char *const settings[], unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (strncmp(settings[i], "core.poll_ns=", strlen("core.poll_ns=")) == 0)
+			return true;
+	return false;
+}
+
 void machine_run_levels(machine_body *body, const struct machine_options *options, ...)
 {
 	static const struct machine_options none;
@@ -184,6 +192,10 @@ void machine_run_levels(machine_body *body, const struct machine_options *option
 	settings[count] = "device.offload=fetch";
 	machine_run_with(body, options ? options : &none, settings);
 	settings[count] = "device.offload=firmware";
+	machine_run_with(body, options ? options : &none, settings);
+	if (firmware_polls(settings, count)) /* only after requests that it sees */
+		return;
+	settings[count] = "device.offload=full";
 	machine_run_with(body, options ? options : &none, settings);
 }
 

@@ -240,7 +240,7 @@ static void ordered_while_starved(struct machine *m)
 	machine_probe(m);
 	load_begin(&load, m, &settings);
 	observe_begin(&observer, m);
-	for (unsigned i = 0; i < 100; i++) {
+	for (unsigned i = 0; i < 200; i++) {
 		load_run_ps(&load, rng_below(&m->rng, 20 * PS_PER_US));
 		device_hold_credits(m->guest.device, kernel_now_ps() + rng_below(&m->rng, 30 * PS_PER_US));
 	}

@@ -209,6 +209,11 @@ static uint32_t events(const struct fetch *base, uint64_t now_ps)
 	       (fetch->faults ? CSR_SYS_EVENTS_DMA_FAULT_MASK : 0);
 }
 
+static uint64_t next_event_ps(const struct fetch *base)
+{
+	return record_fifo_next_ps(&((const struct fetch_model *)base)->records);
+}
+
 /* ---- creation ---- */
 
 static void destroy(struct fetch *base)
@@ -224,6 +229,7 @@ static const struct fetch_ops model_ops = {
 	.csr_read = csr_read,
 	.csr_write = csr_write,
 	.events = events,
+	.next_event_ps = next_event_ps,
 	.busy = busy,
 	.slots_in_use = slots_in_use,
 	.walkers_busy = walkers_busy,

@@ -65,6 +65,7 @@ struct fetch_ops {
 	bool (*csr_read)(struct fetch *fetch, uint64_t now_ps, uint32_t offset, uint32_t *value);
 	bool (*csr_write)(struct fetch *fetch, uint64_t now_ps, uint32_t offset, uint32_t value);
 	uint32_t (*events)(const struct fetch *fetch, uint64_t now_ps);
+	uint64_t (*next_event_ps)(const struct fetch *fetch); /* NULL: events are there when they are announced */
 	bool (*busy)(const struct fetch *fetch);
 	unsigned (*slots_in_use)(const struct fetch *fetch);
 	unsigned (*walkers_busy)(const struct fetch *fetch);
@@ -119,6 +120,12 @@ static inline bool fetch_csr_write(struct fetch *fetch, uint64_t now_ps, uint32_
 static inline uint32_t fetch_events(const struct fetch *fetch, uint64_t now_ps)
 {
 	return fetch->ops->events(fetch, now_ps);
+}
+
+/* When an event that is on its way gets there, TIME_NEVER_PS if none is. May have passed. */
+static inline uint64_t fetch_next_event_ps(const struct fetch *fetch)
+{
+	return fetch->ops->next_event_ps ? fetch->ops->next_event_ps(fetch) : TIME_NEVER_PS;
 }
 
 static inline bool fetch_busy(const struct fetch *fetch)

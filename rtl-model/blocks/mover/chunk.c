@@ -58,8 +58,8 @@ static void chunk_to_media(struct mover *mover, uint64_t now_ps, struct chunk *c
 					.offset = chunk->offset,
 					.bytes = job_is_data(op) ? chunk->bytes : slot->job_range_bytes,
 					.data = chunk->data,
-					.stable = slot->job_flags & 1,
-					.may_unmap = slot->job_flags & 2,
+					.stable = slot->job_flags & JOB_FLAG_STABLE,
+					.may_unmap = slot->job_flags & JOB_FLAG_UNMAP,
 					.cookie = (uint32_t)(chunk - mover->chunk),
 				});
 }

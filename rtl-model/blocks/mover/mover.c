@@ -16,10 +16,10 @@ static void job_end(struct mover *mover, uint64_t now_ps, uint16_t index)
 	else if (job->result != JOB_RESULT_OK)
 		mover->stats.failed++;
 	job->active = false;
-	job->reported = true;
+	job->reported = !job->direct;
 	mover->active--;
 	probe_stamp(mover->ports.probe, index, STAGE_JOB_DONE, now_ps);
-	job_fifo_push(&mover->done, now_ps, index);
+	job_fifo_push(job->direct ? &mover->direct_done : &mover->done, now_ps, index);
 }
 
 void mover_job_end_if_complete(struct mover *mover, uint64_t now_ps, uint16_t index)
@@ -95,7 +95,8 @@ static void job_start(struct mover *mover, uint64_t now_ps, uint16_t index)
 {
 	const struct slot *slot = slot_at(mover, index);
 	struct job *job = &mover->job[index];
-	*job = (struct job){.active = true, .op = slot->job_op, .offset = slot->job_offset};
+	*job = (struct job){
+		.active = true, .direct = job->direct, .op = slot->job_op, .offset = slot->job_offset};
 	if (!job_fits(mover, index, &job->at)) {
 		mover->stats.bad++;
 		job->result = JOB_RESULT_BAD_JOB;
@@ -196,6 +197,11 @@ struct media_done_fifo *mover_media_done(struct mover *mover)
 	return &mover->media_done;
 }
 
+struct job_fifo *mover_direct_done(struct mover *mover)
+{
+	return &mover->direct_done;
+}
+
 void mover_reset(struct mover *mover, uint64_t now_ps)
 {
 	/* Accesses whose results have come but were not looked at yet are over. */
@@ -209,6 +215,7 @@ void mover_reset(struct mover *mover, uint64_t now_ps)
 	dma_done_fifo_clear(&mover->dma_done);
 	job_fifo_clear(&mover->jobs);
 	job_fifo_clear(&mover->done);
+	job_fifo_clear(&mover->direct_done);
 	memset(mover->job, 0, sizeof(mover->job));
 	mover->transfers = mover->active = 0;
 	mover->cancel = false;
@@ -251,18 +258,29 @@ const struct mover_stats *mover_stats(const struct mover *mover)
 	return &mover->stats;
 }
 
+static void accept(struct mover *mover, uint64_t at_ps, unsigned slot, bool direct)
+{
+	mover->job[slot].active = true;
+	mover->job[slot].direct = direct;
+	mover->active++;
+	probe_stamp(mover->ports.probe, slot, STAGE_JOB, at_ps);
+	job_fifo_push(&mover->jobs, at_ps + mover->job_cycles * mover->period_ps, (uint16_t)slot);
+}
+
+void mover_start_direct(struct mover *mover, uint64_t at_ps, unsigned slot)
+{
+	ASSERT(!mover->job[slot].active && !mover->job[slot].reported);
+	accept(mover, at_ps, slot, true);
+}
+
 /* ---- registers ---- */
 
 static void push_job(struct mover *mover, uint64_t now_ps, uint32_t slot)
 {
-	if (slot >= SLOTS || mover->job[slot].active || mover->job[slot].reported) {
+	if (slot >= SLOTS || mover->job[slot].active || mover->job[slot].reported)
 		mover->stats.bad++;
-		return;
-	}
-	mover->job[slot].active = true;
-	mover->active++;
-	probe_stamp(mover->ports.probe, slot, STAGE_JOB, now_ps);
-	job_fifo_push(&mover->jobs, now_ps + mover->job_cycles * mover->period_ps, (uint16_t)slot);
+	else
+		accept(mover, now_ps, slot, false);
 }
 
 static uint32_t pop_done(struct mover *mover, uint64_t now_ps)

@@ -54,6 +54,10 @@ void mover_connect(struct mover *mover, struct media_request_fifo *media);
 struct dma_done_fifo *mover_dma_done(struct mover *mover);
 struct media_done_fifo *mover_media_done(struct mover *mover);
 
+/* The direct path's side: a job that arrives at at_ps, and the slots of such jobs that have ended. */
+void mover_start_direct(struct mover *mover, uint64_t at_ps, unsigned slot);
+struct job_fifo *mover_direct_done(struct mover *mover);
+
 /* Forgets all jobs that the medium has nothing to do with any more; those it is busy with end silently. The caller
  * aborts the DMA channel first. */
 void mover_reset(struct mover *mover, uint64_t now_ps);

@@ -11,6 +11,7 @@
 struct job {
 	bool active;
 	bool reported;       /* in DONE, not taken yet */
+	bool direct;         /* of the direct path, not of the firmware */
 	bool waits;          /* in the line for buffers */
 	uint32_t op;         /* as it was at the start: the slot is the firmware's memory */
 	uint32_t left_bytes; /* data not yet given to a chunk */
@@ -46,7 +47,7 @@ struct mover {
 	struct mover_ports ports;
 	struct media_request_fifo *media;
 	struct job_fifo jobs; /* pushed, on their way in */
-	struct job_fifo done;
+	struct job_fifo done, direct_done;
 	struct dma_done_fifo dma_done;
 	struct media_done_fifo media_done;
 	uint64_t period_ps;

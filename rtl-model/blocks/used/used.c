@@ -36,7 +36,8 @@ enum cookie_kind { COOKIE_WRITE, COOKIE_DECISION };
 
 struct used {
 	struct used_ports ports;
-	struct completion_fifo completions;
+	struct completion_fifo completions; /* the firmware's */
+	struct completion_fifo direct;      /* the direct path's */
 	struct dma_done_fifo done;
 	uint64_t period_ps;
 	unsigned cycles, batch;
@@ -164,18 +165,32 @@ static void update(struct used *used, uint64_t now_ps, unsigned index, const str
 	stamp_and_free(used, at_ps, index, batch, count);
 }
 
-/* Takes the completions at the head of the line that are for one running queue. Returns their number; *index is the
+/* When the next completion is there, and in which line. Who came first goes first. */
+static uint64_t next_completion_ps(const struct used *used)
+{
+	return min_u64(completion_fifo_next_ps(&used->completions), completion_fifo_next_ps(&used->direct));
+}
+
+static struct completion_fifo *next_line(struct used *used)
+{
+	return completion_fifo_next_ps(&used->direct) < completion_fifo_next_ps(&used->completions)
+		       ? &used->direct
+		       : &used->completions;
+}
+
+/* Takes the completions at the head of a line that are for one running queue. Returns their number; *index is the
  * queue. */
 static unsigned take_batch(struct used *used, uint64_t now_ps, struct completion *batch, unsigned *index)
 {
 	unsigned count = 0;
-	while (count < used->batch && completion_fifo_ready(&used->completions, now_ps)) {
-		const struct completion *next = completion_fifo_peek(&used->completions);
+	struct completion_fifo *line = next_line(used);
+	while (count < used->batch && completion_fifo_ready(line, now_ps)) {
+		const struct completion *next = completion_fifo_peek(line);
 		unsigned queue = next->queue;
 		if (count != 0 && queue != *index)
 			break;
 		*index = queue;
-		batch[count] = completion_fifo_pop(&used->completions, now_ps);
+		batch[count] = completion_fifo_pop(line, now_ps);
 		if (used->queue[queue].run) {
 			count++;
 		} else {
@@ -234,7 +249,7 @@ struct used *used_create(const struct config *config, const struct used_ports *p
 	if (!used)
 		return NULL;
 	used->ports = *ports;
-	used->completions.consumer = used->done.consumer = ports->self;
+	used->completions.consumer = used->direct.consumer = used->done.consumer = ports->self;
 	used->period_ps = config_period_ps(config->device.clock_mhz);
 	used->cycles = config->used.cycles;
 	used->batch = config->used.batch;
@@ -251,9 +266,15 @@ struct dma_done_fifo *used_dma_done(struct used *used)
 	return &used->done;
 }
 
+struct completion_fifo *used_direct(struct used *used)
+{
+	return &used->direct;
+}
+
 void used_reset(struct used *used)
 {
 	completion_fifo_clear(&used->completions);
+	completion_fifo_clear(&used->direct);
 	dma_done_fifo_clear(&used->done);
 	memset(used->queue, 0, sizeof(used->queue));
 	used->faults = 0;
@@ -270,7 +291,7 @@ uint64_t used_step(struct used *used, uint64_t now_ps)
 		if (done.cookie >> 16 == COOKIE_DECISION)
 			decide(used, now_ps, done.cookie & 0xffff, done.status);
 	}
-	if (completion_fifo_next_ps(&used->completions) <= now_ps && now_ps >= used->next_update_ps &&
+	if (next_completion_ps(used) <= now_ps && now_ps >= used->next_update_ps &&
 	    used->transfers < TRANSFERS_MAX) {
 		unsigned index = 0;
 		unsigned count = take_batch(used, now_ps, batch, &index);
@@ -278,7 +299,7 @@ uint64_t used_step(struct used *used, uint64_t now_ps)
 			update(used, now_ps, index, batch, count);
 		used->next_update_ps = now_ps + used->cycles * used->period_ps;
 	}
-	uint64_t next_ps = completion_fifo_next_ps(&used->completions);
+	uint64_t next_ps = next_completion_ps(used);
 	if (next_ps != TIME_NEVER_PS && used->transfers >= TRANSFERS_MAX)
 		next_ps = TIME_NEVER_PS; /* transfers coming back wake us */
 	else if (next_ps != TIME_NEVER_PS)
@@ -288,7 +309,8 @@ uint64_t used_step(struct used *used, uint64_t now_ps)
 
 bool used_busy(const struct used *used)
 {
-	return completion_fifo_count(&used->completions) != 0 || used->transfers != 0;
+	return completion_fifo_count(&used->completions) != 0 || completion_fifo_count(&used->direct) != 0 ||
+	       used->transfers != 0;
 }
 
 const struct used_stats *used_stats(const struct used *used)
@@ -302,9 +324,11 @@ static bool queue_busy(const struct used *used, unsigned index)
 {
 	if (used->queue[index].transfers != 0)
 		return true;
-	for (uint32_t i = used->completions.head; i != used->completions.tail; i++)
-		if (used->completions.entry[i % completion_fifo_depth].queue == index)
-			return true;
+	const struct completion_fifo *const lines[] = {&used->completions, &used->direct};
+	for (unsigned n = 0; n < ARRAY_SIZE(lines); n++)
+		for (uint32_t i = lines[n]->head; i != lines[n]->tail; i++)
+			if (lines[n]->entry[i % completion_fifo_depth].queue == index)
+				return true;
 	return false;
 }
 

@@ -22,7 +22,7 @@
 extern "C" {
 #endif
 
-/* A completion as pushed by the firmware, with what the slot said then. */
+/* A completion as pushed, with what the slot said then. */
 struct completion {
 	uint16_t slot, queue, head;
 	uint8_t status; /* VIRTIO_BLK_S_* */
@@ -58,6 +58,9 @@ struct used_ports {
 struct used *used_create(const struct config *config, const struct used_ports *ports);
 void used_free(struct used *used);
 struct dma_done_fifo *used_dma_done(struct used *used);
+
+/* Completions of the direct path come here, those of the firmware through the registers. */
+struct completion_fifo *used_direct(struct used *used);
 
 /* Forgets everything. The caller aborts the DMA channel first. */
 void used_reset(struct used *used);

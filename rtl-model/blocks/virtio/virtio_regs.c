@@ -313,6 +313,11 @@ static void write_device_config(struct virtio_regs *regs, uint64_t now_ps, uint3
 	waker_wake(regs->ports.events, now_ps);
 }
 
+bool virtio_write_back(const struct virtio_regs *regs)
+{
+	return regs->config[CONFIG_WRITEBACK_OFFSET] != 0;
+}
+
 uint32_t virtio_bar_read32(struct virtio_regs *regs, uint64_t now_ps, uint32_t offset, uint8_t be)
 {
 	uint32_t within = offset % VIRTIO_STRUCTURE_BYTES;

@@ -101,6 +101,9 @@ uint32_t virtio_bar_read32(struct virtio_regs *regs, uint64_t now_ps, uint32_t o
 void virtio_bar_write32(struct virtio_regs *regs, uint64_t now_ps, uint32_t offset, uint32_t data,
 			uint8_t be);
 
+/* The writeback field of the device configuration as it is now (virtio 1.4 §5.2.5). */
+bool virtio_write_back(const struct virtio_regs *regs);
+
 /* The card has used buffers of `queue`, or has changed its configuration, and the driver is to be told. */
 void virtio_queue_interrupt(struct virtio_regs *regs, uint64_t now_ps, unsigned queue);
 void virtio_config_interrupt(struct virtio_regs *regs, uint64_t now_ps);

@@ -141,6 +141,7 @@ void mock_engines_forget(struct mock_card *mock)
 	mock->jobs = mock->copies = mock->copies_taken = 0;
 	mock->fetch_faults = mock->used_faults = 0;
 	mock->doorbells_enabled = 0;
+	mock->direct_enabled = 0;
 	mock->data_mode = false;
 	for (unsigned i = 0; i < QUEUES_MAX; i++) {
 		struct mock_queue *queue = &mock->queue[i];

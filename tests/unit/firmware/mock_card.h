@@ -101,6 +101,10 @@ struct mock_card {
 	struct mock_fifo records;
 	uint64_t fetch_faults;
 	uint32_t fetch_select;
+	/* DIRECT: the mock serves nothing itself, it is told what might be */
+	uint64_t direct_enabled, direct_sectors;
+	uint32_t direct_control, direct_select;
+	uint64_t direct_busy; /* queues with requests in work there */
 	/* MOVER */
 	struct mock_fifo done;
 	struct slot job[SLOTS];                     /* the request as it was when its job was pushed */

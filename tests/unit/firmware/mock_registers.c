@@ -294,6 +294,31 @@ static bool fetch_write(struct mock_card *mock, uint32_t offset, uint32_t value)
 	}
 }
 
+/* ---- DIRECT ---- */
+
+static bool direct_read(struct mock_card *mock, uint32_t offset, uint32_t *value)
+{
+	switch (offset) {
+	case CSR_DIRECT_ENABLE_LO: *value = half(mock->direct_enabled, false); return true;
+	case CSR_DIRECT_ENABLE_HI: *value = half(mock->direct_enabled, true); return true;
+	case CSR_DIRECT_QUEUE_STATE: *value = mock->direct_busy >> mock->direct_select & 1; return true;
+	default: return false;
+	}
+}
+
+static bool direct_write(struct mock_card *mock, uint32_t offset, uint32_t value)
+{
+	switch (offset) {
+	case CSR_DIRECT_ENABLE_LO: set_half(&mock->direct_enabled, false, value); return true;
+	case CSR_DIRECT_ENABLE_HI: set_half(&mock->direct_enabled, true, value); return true;
+	case CSR_DIRECT_CONTROL: mock->direct_control = value; return true;
+	case CSR_DIRECT_SECTORS_LO: set_half(&mock->direct_sectors, false, value); return true;
+	case CSR_DIRECT_SECTORS_HI: set_half(&mock->direct_sectors, true, value); return true;
+	case CSR_DIRECT_QUEUE_SELECT: mock->direct_select = value % QUEUES_MAX; return true;
+	default: return false;
+	}
+}
+
 /* ---- MOVER ---- */
 
 /* What the mover refuses, or can only do harm with. */
@@ -540,6 +565,7 @@ static const struct {
 	[CSR_VIRTIO_INDEX] = {virtio_read, virtio_write},
 	[CSR_NOTIFY_INDEX] = {notify_read, notify_write},
 	[CSR_FETCH_INDEX] = {fetch_read, fetch_write},
+	[CSR_DIRECT_INDEX] = {direct_read, direct_write},
 	[CSR_MOVER_INDEX] = {mover_read, mover_write},
 	[CSR_COPY_INDEX] = {copy_read, copy_write},
 	[CSR_USED_INDEX] = {used_read, used_write},

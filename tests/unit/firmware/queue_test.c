@@ -258,6 +258,79 @@ static void test_queue_reset_with_requests_in_every_stage_drops_them(void **stat
 	}
 }
 
+/* ---- the direct path ---- */
+
+static void start_at(struct fixture *fixture, uint32_t offload, uint64_t features)
+{
+	struct mock_straps straps = mock_default_straps();
+	straps.offload = offload;
+	straps.queues = 40;
+	fixture_start(fixture, &straps);
+	negotiate_features(fixture, features);
+	enable_queue(fixture, 1, 16);
+	enable_queue(fixture, 39, 16);
+	assert_int_equal(write_status(fixture, STATUS_ALL), STATUS_ALL);
+}
+
+static void test_queue_direct_path_serves_at_offload_full(void **state)
+{
+	(void)state;
+	static const struct {
+		uint32_t offload;
+		uint64_t features, enabled;
+	} rows[] = {
+		{OFFLOAD_FETCH, FEATURES_USUAL, 0},
+		{OFFLOAD_FULL, FEATURES_USUAL, UINT64_C(1) << 39 | 2},
+		{OFFLOAD_FULL, FEATURES_USUAL | BIT(VIRTIO_F_IN_ORDER), 0}, /* the core keeps the order */
+	};
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct fixture fixture;
+		start_at(&fixture, rows[i].offload, rows[i].features);
+		assert_true(fixture.mock->direct_enabled == rows[i].enabled);
+		mock_queue_reset(fixture.mock, 39);
+		settle(&fixture);
+		assert_true(fixture.mock->direct_enabled == (rows[i].enabled & 2));
+		fixture_free(&fixture);
+	}
+}
+
+static void test_queue_direct_path_knows_capacity_and_cache(void **state)
+{
+	(void)state;
+	const uint64_t flush = BIT(VIRTIO_BLK_F_FLUSH), wce = BIT(VIRTIO_BLK_F_CONFIG_WCE);
+	const struct {
+		uint64_t features;
+		uint32_t cache;
+	} rows[] = {
+		{FEATURES_USUAL & ~(flush | wce), DIRECT_CACHE_WRITE_THROUGH},
+		{(FEATURES_USUAL & ~wce) | flush, DIRECT_CACHE_WRITE_BACK},
+		{FEATURES_USUAL | flush | wce, DIRECT_CACHE_AS_DRIVER_SAYS},
+	};
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct fixture fixture;
+		start_at(&fixture, OFFLOAD_FULL, rows[i].features);
+		assert_int_equal(fixture.mock->direct_control, rows[i].cache << CSR_DIRECT_CONTROL_CACHE_SHIFT);
+		assert_true(fixture.mock->direct_sectors == fixture.mock->straps.sectors);
+		fixture_free(&fixture);
+	}
+}
+
+/* D-089: the reset runs until nothing of the queue is in work. */
+static void test_queue_reset_waits_for_the_direct_path(void **state)
+{
+	(void)state;
+	struct fixture fixture;
+	start_at(&fixture, OFFLOAD_FULL, FEATURES_USUAL);
+	fixture.mock->direct_busy = UINT64_C(1) << 39;
+	mock_queue_reset(fixture.mock, 39);
+	turns(&fixture, 20);
+	assert_true(mock_queue_in_reset(fixture.mock, 39));
+	fixture.mock->direct_busy = 0;
+	settle(&fixture);
+	assert_false(mock_queue_in_reset(fixture.mock, 39));
+	fixture_free(&fixture);
+}
+
 static void test_queue_reset_waits_for_the_engines(void **state)
 {
 	(void)state;
@@ -398,6 +471,9 @@ int main(void)
 		cmocka_unit_test(test_queue_reset_before_driver_ok_done_and_reset_forgets_it),
 		cmocka_unit_test(test_queue_reset_then_device_reset_with_requests_in_every_stage),
 		REQ_TEST(test_queue_ring_fault_needs_reset, "D-002 D-003"),
+		cmocka_unit_test(test_queue_direct_path_serves_at_offload_full),
+		REQ_TEST(test_queue_direct_path_knows_capacity_and_cache, "D-160"),
+		REQ_TEST(test_queue_reset_waits_for_the_direct_path, "D-089"),
 		cmocka_unit_test(test_queue_fault_gone_before_it_is_looked_at_ignored),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
