@@ -1,7 +1,7 @@
 /* `kickstand core`: runs a bare RISC-V program on the core alone. */
 #include "host-sim/commands.h"
 #include "host-sim/results.h"
-#include "rtl-model/blocks/cpu/cpu.h"
+#include "rtl-model/blocks/cpu/cpu_rtl.h"
 #include "rtl-model/config.h"
 
 #include <errno.h>
@@ -22,7 +22,7 @@
 static const char usage[] =
 	"usage: kickstand core [options] ELF\n"
 	"Runs a bare RV32IMC program, linked to 0x80000000, in 16 MiB of memory until it writes tohost.\n"
-	"  --impl iss|rtl       what executes it (default iss, the instruction-set simulator)\n"
+	"  --impl iss|rtl       what executes it: the instruction-set simulator (default) or the RTL core\n"
 	"  --max-cycles N       give up after N cycles\n"
 	"  --set core.KEY=VALUE cycle costs and clock, see `kickstand config`\n"
 	"  --json FILE          write the result to FILE\n"
@@ -71,11 +71,13 @@ PRINTF_LIKE(1, 2) static int usage_error(const char *format, ...)
 
 /* ---- options ---------------------------------------------------------------------------------------------- */
 
-static int set_impl(const char *value)
+static int set_impl(struct options *options, const char *value)
 {
 	if (strcmp(value, "rtl") == 0)
-		return usage_error("--impl rtl: the RTL core is not implemented yet; use --impl iss");
-	if (strcmp(value, "iss") != 0)
+		options->config.core.impl = CONFIG_IMPL_RTL;
+	else if (strcmp(value, "iss") == 0)
+		options->config.core.impl = CONFIG_IMPL_MODEL;
+	else
 		return usage_error("--impl %s: not accepted; give iss or rtl", value);
 	return 0;
 }
@@ -116,7 +118,7 @@ static const struct option long_options[] = {
 static int take_option(struct options *options, int option, char **argv)
 {
 	switch (option) {
-	case OPTION_IMPL: return set_impl(optarg);
+	case OPTION_IMPL: return set_impl(options, optarg);
 	case OPTION_MAX_CYCLES: return set_max_cycles(options, optarg);
 	case OPTION_SET: return set_key(options, optarg);
 	case OPTION_JSON: options->json = optarg; return 0;
@@ -128,7 +130,6 @@ static int take_option(struct options *options, int option, char **argv)
 
 static int parse_options(struct options *options, int argc, char **argv)
 {
-	char error[300];
 	int option;
 	*options = (struct options){.max_cycles = UINT64_MAX};
 	config_defaults(&options->config);
@@ -141,8 +142,6 @@ static int parse_options(struct options *options, int argc, char **argv)
 		return usage_error("%s; give one ELF file",
 				   optind == argc ? "no program" : "more than one program");
 	options->elf = argv[optind];
-	if (config_check(&options->config, error, sizeof(error)) != 0)
-		return usage_error("--set %s", error);
 	return 0;
 }
 
@@ -281,7 +280,9 @@ static int load_and_run(const struct options *options, uint8_t *ram)
 		return usage_error("%s", error);
 	if (program.tohost == 0)
 		return usage_error("%s: has no symbol tohost, so it could not end; define one", options->elf);
-	struct cpu *cpu = cpu_create(&options->config, NULL, memory);
+	struct cpu *cpu = options->config.core.impl == CONFIG_IMPL_RTL
+				  ? cpu_rtl_create(&options->config, NULL, memory)
+				  : cpu_create(&options->config, NULL, memory);
 	if (!cpu)
 		return usage_error("out of memory");
 	int status = run_program(options, cpu, &program);

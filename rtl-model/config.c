@@ -86,7 +86,7 @@ static const struct key keys[] = {
 	{"device", "offload", KEY_ENUM, AT(device, offload), "", "fetch", 0, 2, offload_names, false,
 	 "who walks the rings: the firmware through the copy engine, or the fetch engine", "model"},
 	{"device", "impl", KEY_ENUM, AT(device, impl), "", "model", 0, 1, impl_names, false,
-	 "C model or RTL for all blocks", "model"},
+	 "rtl: notify, fetch, msix and core are RTL, whatever their own keys say", "model"},
 	{"device", "clock_mhz", KEY_UNSIGNED, AT(device, clock_mhz), "MHz", "500", 10, 4000, NULL, false,
 	 "clock of the engines", "model: docs/timing.md"},
 	{"device", "register_cycles", KEY_UNSIGNED, AT(device, register_cycles), "cycles", "8", 1, 10000,
@@ -128,8 +128,15 @@ static const struct key keys[] = {
 	 "descriptors per table read, from the head on", "model: one 64-byte read"},
 	{"fetch", "inflight", KEY_UNSIGNED, AT(fetch, inflight), "chains", "32", 1, 64, NULL, false,
 	 "chains walked at a time", "model"},
-	{"fetch", "parse_cycles", KEY_UNSIGNED, AT(fetch, parse_cycles), "cycles", "4", 1, 1000, NULL, false,
-	 "data of a read received to the next step of its chain", "model: docs/timing.md"},
+	{"fetch", "ring_cycles", KEY_UNSIGNED, AT(fetch, ring_cycles), "cycles", "4", 2, 1000, NULL, false,
+	 "service, avail.idx or ring entries received to the ring's next transfer; impl=model", "RTL fetch"},
+	{"fetch", "head_cycles", KEY_UNSIGNED, AT(fetch, head_cycles), "cycles", "6", 1, 1000, NULL, false,
+	 "ring entries received to the first descriptor read, then one a cycle; impl=model", "RTL fetch"},
+	{"fetch", "parse_cycles", KEY_UNSIGNED, AT(fetch, parse_cycles), "cycles", "3", 2, 1000, NULL, false,
+	 "descriptors received to the chain's next read, besides one for each descriptor; impl=model",
+	 "RTL fetch"},
+	{"fetch", "record_cycles", KEY_UNSIGNED, AT(fetch, record_cycles), "cycles", "3", 1, 1000, NULL, false,
+	 "header received to the record at the core's side; impl=model", "RTL fetch"},
 	{"fetch", "impl", KEY_ENUM, AT(fetch, impl), "", "model", 0, 1, impl_names, false, "C model or RTL",
 	 "model"},
 
@@ -157,25 +164,25 @@ static const struct key keys[] = {
 	 "instruction-set simulator or RTL", "model"},
 	{"core", "poll_ns", KEY_TIME_NS, AT(core, poll_ps), "ns", "0", 0, 1000000000, NULL, false,
 	 "firmware polls a queue this long after its last request", "model: no polling"},
-	{"core", "csr_read_cycles", KEY_UNSIGNED, AT(core, csr_read_cycles), "cycles", "8", 1, 1000, NULL,
+	{"core", "csr_read_cycles", KEY_UNSIGNED, AT(core, csr_read_cycles), "cycles", "8", 2, 1000, NULL,
 	 false, "load from a register of a block (crosses into the engines' clock and back)",
 	 "model: docs/timing.md"},
-	{"core", "csr_write_cycles", KEY_UNSIGNED, AT(core, csr_write_cycles), "cycles", "2", 1, 1000, NULL,
+	{"core", "csr_write_cycles", KEY_UNSIGNED, AT(core, csr_write_cycles), "cycles", "2", 2, 1000, NULL,
 	 false, "store to a register of a block (posted)", "model: docs/timing.md"},
-	{"core", "sram_cycles", KEY_UNSIGNED, AT(core, sram_cycles), "cycles", "3", 1, 1000, NULL, false,
+	{"core", "sram_cycles", KEY_UNSIGNED, AT(core, sram_cycles), "cycles", "3", 2, 1000, NULL, false,
 	 "load or store of the request memory", "model: docs/timing.md"},
 	{"core", "load_use_cycles", KEY_UNSIGNED, AT(core, load_use_cycles), "cycles", "1", 0, 100, NULL,
-	 false, "extra when the next instruction needs the loaded value", "model: docs/timing.md"},
-	{"core", "branch_taken_cycles", KEY_UNSIGNED, AT(core, branch_taken_cycles), "cycles", "2", 0, 100,
-	 NULL, false, "extra for a taken branch", "model: docs/timing.md"},
+	 false, "extra when the next instruction needs the loaded value; impl=model", "RTL core"},
+	{"core", "branch_miss_cycles", KEY_UNSIGNED, AT(core, branch_miss_cycles), "cycles", "1", 0, 100,
+	 NULL, false, "extra for a branch taken forward or not taken backward; impl=model", "RTL core"},
 	{"core", "jump_cycles", KEY_UNSIGNED, AT(core, jump_cycles), "cycles", "1", 0, 100, NULL, false,
-	 "extra for jal and jalr", "model: docs/timing.md"},
+	 "extra for jalr and fence.i; impl=model", "RTL core"},
 	{"core", "mul_cycles", KEY_UNSIGNED, AT(core, mul_cycles), "cycles", "1", 1, 100, NULL, false,
-	 "multiplication", "model: docs/timing.md"},
+	 "multiplication; impl=model", "RTL core"},
 	{"core", "div_cycles", KEY_UNSIGNED, AT(core, div_cycles), "cycles", "34", 1, 100, NULL, false,
-	 "division and remainder", "model: docs/timing.md"},
-	{"core", "trap_cycles", KEY_UNSIGNED, AT(core, trap_cycles), "cycles", "4", 1, 100, NULL, false,
-	 "extra for entering or leaving a trap", "model: docs/timing.md"},
+	 "division and remainder; impl=model", "RTL core"},
+	{"core", "trap_cycles", KEY_UNSIGNED, AT(core, trap_cycles), "cycles", "1", 0, 100, NULL, false,
+	 "extra for entering or leaving a trap; impl=model", "RTL core"},
 
 	{"mover", "chunk_bytes", KEY_BYTES, AT(mover, chunk_bytes), "bytes", "16384", 512, 1048576, NULL,
 	 true, "piece in which data moves between medium and link", "model"},
@@ -574,11 +581,8 @@ int config_check(const struct config *config, char *error, size_t error_size)
 			 "raise it";
 	else if (config->device.offload == CONFIG_OFFLOAD_FULL && config->core.poll_ps)
 		reason = "core.poll_ns: with device.offload=full the firmware sees no reads and writes after "
-			 "which to poll; set it to 0 or use device.offload=fetch";
-	else if (config->device.impl == CONFIG_IMPL_RTL || config->notify.impl == CONFIG_IMPL_RTL ||
-		 config->fetch.impl == CONFIG_IMPL_RTL || config->msix.impl == CONFIG_IMPL_RTL ||
-		 config->core.impl == CONFIG_IMPL_RTL)
-		reason = "impl: rtl is not implemented yet; use model";
+			 "which "
+			 "to poll; set it to 0 or use device.offload=fetch";
 	else if (config->virtio.packed || config->guest.packed)
 		reason = "packed: packed virtqueues are not implemented yet; leave it off";
 	else if (config->guest.queues > config->device.queues)

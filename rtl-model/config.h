@@ -60,7 +60,7 @@ struct config {
 	} notify;
 	struct {
 		unsigned batch, prefetch, inflight;
-		unsigned parse_cycles;
+		unsigned ring_cycles, head_cycles, parse_cycles, record_cycles;
 		enum config_impl impl;
 	} fetch;
 	struct {
@@ -81,7 +81,7 @@ struct config {
 		enum config_impl impl;
 		uint64_t poll_ps;
 		unsigned csr_read_cycles, csr_write_cycles, sram_cycles;
-		unsigned load_use_cycles, branch_taken_cycles, jump_cycles, mul_cycles, div_cycles,
+		unsigned load_use_cycles, branch_miss_cycles, jump_cycles, mul_cycles, div_cycles,
 			trap_cycles;
 	} core;
 	struct {
@@ -148,6 +148,12 @@ static inline uint64_t config_period_ps(unsigned clock_mhz)
 
 /* Parses "4096", "4k", "64M", "1G" (powers of 1024, as fio's default). Returns -1 if malformed or too large. */
 MUST_USE int parse_bytes(const char *text, uint64_t *bytes);
+
+/* Whether a block with this impl is the RTL twin: device.impl = rtl stands for all four. */
+static inline bool config_is_rtl(const struct config *config, enum config_impl impl)
+{
+	return impl == CONFIG_IMPL_RTL || config->device.impl == CONFIG_IMPL_RTL;
+}
 
 #ifdef __cplusplus
 }

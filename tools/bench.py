@@ -49,6 +49,17 @@ def bench_program(name, program, pattern, unit, target):
     figure(name, [number_in(pattern, run([program])[0]) for _ in range(RUNS)], unit, target)
 
 
+def bench_core():
+    output, _, _ = run(["build/tests/bench/core_bench"])
+    for name, pattern, unit, target in (
+        ("core, simulator: integer code, cycle model on", r"iss: .* ([\d.]+) MIPS", "MIPS", "(target 300)"),
+        ("core, RTL: integer code", r"rtl: ([\d.]+) million", "million cycles per s", "(target 6)"),
+        ("core, simulator: list, matrix, text, CRC", r"iss: .* ([\d.]+) rounds", "rounds per s and MHz", ""),
+        ("core, RTL: list, matrix, text, CRC", r"rtl: .* ([\d.]+) rounds", "rounds per s and MHz", ""),
+    ):
+        figure(name, [number_in(pattern, output)], unit, target)
+
+
 def bench_run():
     rates, memory = [], []
     for _ in range(RUNS):
@@ -76,8 +87,7 @@ def main():
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     bench_program("timed TLPs: link, credits, ordering", "build/tests/bench/link_bench",
                   r"link: ([\d,.]+)", "TLPs per second", "(target 1,000,000)")
-    bench_program("core: integer code, cycle model on", "build/tests/bench/iss_bench", r"iss: ([\d,.]+)", "MIPS",
-                  "(target 300)")
+    bench_core()
     bench_run()
     bench_start()
 

@@ -4,7 +4,7 @@
 _start:
 #if defined(END_EXIT)		/* exit code 42 */
 	li	a0, 42 << 1 | 1
-	j	exit
+	bnez	a0, exit
 #elif defined(END_EXIT_LARGE)	/* exit code 256: does not fit an exit status */
 	li	a0, 256 << 1 | 1
 	j	exit
@@ -16,8 +16,8 @@ _start:
 #elif defined(END_LOOP)		/* never ends: 4 cycles a round with the default costs */
 	li	a0, 0
 1:	addi	a0, a0, 1
-	nop
-	j	1b
+	bnez	a0, 2f
+2:	j	1b
 #elif defined(END_TRAP)		/* mtvec is 0, where there is no memory */
 	unimp
 #else

@@ -43,17 +43,22 @@ static uint32_t fetch(const struct cpu_memory *memory, uint32_t offset)
 	return load_le32(memory->data + offset);
 }
 
+/* Whether the instruction `raw` at `offset` lies wholly in the memory. */
+static bool fits(const struct cpu_memory *memory, uint32_t offset, uint32_t raw)
+{
+	return offset < memory->bytes && memory->bytes - offset >= raw_bytes(raw);
+}
+
 bool code_fill(struct code *code, struct insn *insn, const struct cycle_table *cycles)
 {
 	uint32_t pc = code_pc(code, insn);
 	uint32_t offset = pc - code->memory.base;
-	if (offset >= code->memory.bytes)
-		return false;
 	uint32_t raw = fetch(&code->memory, offset);
 	uint32_t bytes = raw_bytes(raw);
-	if (code->memory.bytes - offset < bytes)
+	if (!fits(&code->memory, offset, raw))
 		return false;
-	decode(insn, cycles, pc, raw, fetch(&code->memory, offset + bytes));
+	uint32_t next = fetch(&code->memory, offset + bytes);
+	decode(insn, cycles, pc, raw, fits(&code->memory, offset + bytes, next) ? next : 0);
 	size_t index = (size_t)(insn - code->entries);
 	if (index < code->dirty_from)
 		code->dirty_from = index;

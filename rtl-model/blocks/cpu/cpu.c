@@ -7,7 +7,7 @@ static struct cycle_table cycle_table(const struct config *config)
 {
 	return (struct cycle_table){
 		.load_use = config->core.load_use_cycles,
-		.branch_taken = config->core.branch_taken_cycles,
+		.branch_miss = config->core.branch_miss_cycles,
 		.jump = config->core.jump_cycles,
 		.mul = config->core.mul_cycles,
 		.div = config->core.div_cycles,
@@ -27,33 +27,24 @@ static void reset(struct cpu *cpu, uint64_t now_ps, uint32_t entry)
 	c->state = CPU_RUNNING;
 	c->machine = (struct machine){.mstatus = MSTATUS_MPP, .mip = lines};
 	code_forget(&c->code);
-	c->start_ps = now_ps;
-	c->cycles = c->asleep_cycles = c->instructions = c->woken_periods = 0;
-	c->traps = c->interrupts = c->bus_reads = c->bus_writes = c->bus_cycles = c->sram_accesses = 0;
+	account_reset(&c->account, now_ps);
 	c->transfers.count = 0;
 	c->htif.exit_code = 0;
-}
-
-/* Clock edges from local time to the first one at or after `at_ps`. */
-static uint64_t periods_until(const struct iss *c, uint64_t at_ps)
-{
-	uint64_t local_ps = iss_time_ps(c);
-	return at_ps <= local_ps ? 0 : (at_ps - local_ps - 1) / c->period_ps + 1;
 }
 
 /* Executes for `cycles` cycles; returns as cpu_step. */
 static uint64_t run(struct iss *c, uint32_t cycles)
 {
-	uint64_t end = c->cycles + cycles;
-	while (c->state == CPU_RUNNING && c->cycles < end) {
-		uint64_t stretch = end - c->cycles;
+	uint64_t end = c->account.count.cycles + cycles;
+	while (c->state == CPU_RUNNING && c->account.count.cycles < end) {
+		uint64_t stretch = end - c->account.count.cycles;
 		if (cpu_interruptible(c)) {
 			/* An instruction may only start at a time at which the lines are known. */
 			if (iss_time_ps(c) >= c->known_ps)
 				return iss_time_ps(c);
 			if (cpu_take_interrupt(c))
 				continue;
-			stretch = min_u64(stretch, periods_until(c, c->known_ps));
+			stretch = min_u64(stretch, account_periods_until(&c->account, c->known_ps));
 		}
 		if (!cpu_execute(c, (uint32_t)stretch) && !cpu_execute_slow(c))
 			return iss_time_ps(c);
@@ -86,8 +77,7 @@ static void set_interrupt(struct cpu *cpu, uint64_t now_ps, unsigned bit, bool l
 	struct machine *m = &c->machine;
 	m->mip = level ? m->mip | 1u << bit : m->mip & ~(1u << bit);
 	if (c->state == CPU_ASLEEP && (m->mip & m->mie)) {
-		c->asleep_cycles += periods_until(c, now_ps);
-		c->woken_periods = c->cycles + c->asleep_cycles;
+		account_wake(&c->account, now_ps);
 		c->state = CPU_RUNNING;
 	}
 }
@@ -127,28 +117,22 @@ static bool get_csr(const struct cpu *cpu, unsigned number, uint32_t *value)
 static struct cpu_stats stats(const struct cpu *cpu, uint64_t now_ps)
 {
 	const struct iss *c = const_iss_of(cpu);
-	uint64_t elapsed = now_ps < c->start_ps ? 0 : (now_ps - c->start_ps) / c->period_ps;
-	struct cpu_stats figures = {
-		.cycles = c->cycles,
-		.asleep_cycles = c->asleep_cycles,
-		.instructions = c->instructions,
-		.traps = c->traps,
-		.interrupts = c->interrupts,
-		.bus_reads = c->bus_reads,
-		.bus_writes = c->bus_writes,
-		.bus_cycles = c->bus_cycles,
-		.sram_accesses = c->sram_accesses,
-	};
-	uint64_t local = c->cycles + c->asleep_cycles;
-	if (elapsed >= local && c->state != CPU_RUNNING) {
-		figures.asleep_cycles = elapsed - c->cycles;
-	} else {
-		/* The core has run ahead of now, or is about to go on: awake, except that a core which was woken between
-		 * two edges sleeps until the second. */
-		figures.asleep_cycles -= c->woken_periods > elapsed ? c->woken_periods - elapsed : 0;
-		figures.cycles = elapsed - figures.asleep_cycles;
-	}
-	return figures;
+	return account_stats(&c->account, c->state, now_ps);
+}
+
+static void set_htif(struct cpu *cpu, uint32_t tohost, uint32_t fromhost, FILE *console)
+{
+	htif_set(&iss_of(cpu)->htif, tohost, fromhost, console);
+}
+
+static unsigned exit_code(const struct cpu *cpu)
+{
+	return const_iss_of(cpu)->htif.exit_code;
+}
+
+static void dump(const struct cpu *cpu, FILE *out)
+{
+	dump_core(cpu, &const_iss_of(cpu)->transfers, out);
 }
 
 static uint64_t time_ps(const struct cpu *cpu)
@@ -172,14 +156,14 @@ static const struct cpu_ops iss_ops = {
 	.set_interrupt = set_interrupt,
 	.state = state,
 	.halt = halt,
-	.set_htif = iss_set_htif,
-	.exit_code = iss_exit_code,
+	.set_htif = set_htif,
+	.exit_code = exit_code,
 	.get_register = get_register,
 	.set_register = set_register,
 	.get_csr = get_csr,
 	.time_ps = time_ps,
 	.stats = stats,
-	.dump = iss_dump,
+	.dump = dump,
 };
 
 struct cpu *cpu_create(const struct config *config, const struct cpu_bus *bus,
@@ -196,11 +180,12 @@ struct cpu *cpu_create(const struct config *config, const struct cpu_bus *bus,
 	if (bus)
 		c->bus = *bus;
 	c->cycle_table = cycle_table(config);
-	c->period_ps = config_period_ps(config->core.clock_mhz);
+	c->account.period_ps = config_period_ps(config->core.clock_mhz);
 	if (!code_init(&c->code, &memory[0])) {
 		free(c);
 		return NULL;
 	}
+	c->htif.memory = c->memory;
 	cpu_set_htif(&c->base, 0, 0, NULL);
 	cpu_reset(&c->base, 0, memory[0].base);
 	return &c->base;

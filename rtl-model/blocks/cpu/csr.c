@@ -70,12 +70,12 @@ static const struct row *find_row(unsigned number)
 
 static uint64_t mcycle(const struct iss *c)
 {
-	return c->cycles + c->machine.mcycle_offset;
+	return c->account.count.cycles + c->machine.mcycle_offset;
 }
 
 static uint64_t minstret(const struct iss *c)
 {
-	return c->instructions + c->machine.minstret_offset;
+	return c->account.count.instructions + c->machine.minstret_offset;
 }
 
 static uint32_t row_read(const struct iss *c, const struct row *row)
@@ -119,18 +119,20 @@ void csr_write(struct iss *c, unsigned number, uint32_t value)
 	switch ((enum kind)row->kind) {
 	case CSR_CONSTANT: break;
 	case CSR_STORED: *stored = (*stored & ~row->value) | (value & row->value); break;
-	case CSR_CYCLES: m->mcycle_offset = with_low(mcycle(c), value) - c->cycles; break;
-	case CSR_CYCLES_HIGH: m->mcycle_offset = with_high(mcycle(c), value) - c->cycles; break;
-	case CSR_INSTRUCTIONS: m->minstret_offset = with_low(minstret(c), value) - c->instructions; break;
+	case CSR_CYCLES: m->mcycle_offset = with_low(mcycle(c), value) - c->account.count.cycles; break;
+	case CSR_CYCLES_HIGH: m->mcycle_offset = with_high(mcycle(c), value) - c->account.count.cycles; break;
+	case CSR_INSTRUCTIONS:
+		m->minstret_offset = with_low(minstret(c), value) - c->account.count.instructions;
+		break;
 	case CSR_INSTRUCTIONS_HIGH:
-		m->minstret_offset = with_high(minstret(c), value) - c->instructions;
+		m->minstret_offset = with_high(minstret(c), value) - c->account.count.instructions;
 		break;
 	}
 }
 
-void csr_each(const struct iss *c, void (*each)(void *ctx, const char *name, uint32_t value), void *ctx)
+void csr_each(void (*each)(void *ctx, const char *name, unsigned number), void *ctx)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		if (rows[i].kind != CSR_CONSTANT && rows[i].number >> 10 != 3)
-			each(ctx, rows[i].name, row_read(c, &rows[i]));
+			each(ctx, rows[i].name, rows[i].number);
 }

@@ -12,7 +12,7 @@ enum format {
 	FORMAT_CSRI,
 	FORMAT_NONE
 };
-enum cost { COST_ALU, COST_LOAD, COST_JUMP, COST_MUL, COST_DIV, COST_RETURN };
+enum cost { COST_ALU, COST_BRANCH, COST_LOAD, COST_JUMP, COST_MUL, COST_DIV, COST_RETURN };
 
 struct row {
 	uint32_t match, mask;
@@ -100,10 +100,12 @@ static bool reads_register(uint32_t raw, uint32_t reg)
 			    (reads_rs2(row->format) && bits(word, 24, 20) == reg));
 }
 
-static uint32_t cycles_of(const struct cycle_table *cycles, enum cost cost, uint32_t rd, uint32_t next)
+static uint32_t cycles_of(const struct cycle_table *cycles, enum cost cost, uint32_t rd, uint32_t imm,
+			  uint32_t next)
 {
 	switch (cost) {
 	case COST_ALU: return 1;
+	case COST_BRANCH: return 1 + (bits(imm, 31, 31) ? cycles->branch_miss : 0); /* not taken */
 	case COST_LOAD: return 1 + (reads_register(next, rd) ? cycles->load_use : 0);
 	case COST_JUMP: return 1 + cycles->jump;
 	case COST_MUL: return cycles->mul;
@@ -134,8 +136,10 @@ void decode(struct insn *insn, const struct cycle_table *cycles, uint32_t pc, ui
 	insn->rs1 = (uint8_t)bits(word, 19, 15);
 	insn->rs2 = (uint8_t)bits(word, 24, 20);
 	insn->imm = (int32_t)imm;
-	insn->cost = cycles_of(cycles, row->cost, rd, next) << COST_SHIFT | 1;
+	insn->cost = cycles_of(cycles, row->cost, rd, imm, next) << COST_SHIFT | 1;
 	insn->raw = bytes == 2 ? raw & 0xffff : raw;
+	if (row->cost == COST_BRANCH)
+		insn->taken_cost = (1 + (bits(imm, 31, 31) ? 0 : cycles->branch_miss)) << COST_SHIFT | 1;
 }
 
 /* ---- 16-bit instructions ---------------------------------------------------------------------------- */

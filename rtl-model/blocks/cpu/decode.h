@@ -6,7 +6,7 @@
 
 /* The cycle table of README.md in cycles. */
 struct cycle_table {
-	uint32_t load_use, jump, mul, div, trap, branch_taken;
+	uint32_t load_use, branch_miss, jump, mul, div, trap;
 	uint32_t sram, csr_read, csr_write;
 };
 

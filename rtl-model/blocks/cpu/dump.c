@@ -1,4 +1,4 @@
-#include "rtl-model/blocks/cpu/state.h"
+#include "rtl-model/blocks/cpu/common.h"
 
 #include <inttypes.h>
 
@@ -19,23 +19,31 @@ static const char *state_name(enum cpu_state state)
 	return "";
 }
 
-static void print_csr(void *ctx, const char *name, uint32_t value)
+struct csr_printer {
+	const struct cpu *cpu;
+	FILE *out;
+};
+
+static void print_csr(void *ctx, const char *name, unsigned number)
 {
-	fprintf(ctx, "  %-9s %08" PRIx32 "\n", name, value);
+	const struct csr_printer *printer = ctx;
+	uint32_t value = 0;
+	ASSERT(cpu_get_csr(printer->cpu, number, &value));
+	fprintf(printer->out, "  %-9s %08" PRIx32 "\n", name, value);
 }
 
-void iss_dump(const struct cpu *cpu, FILE *out)
+void dump_core(const struct cpu *cpu, const struct transfers *transfers, FILE *out)
 {
-	const struct iss *c = const_iss_of(cpu);
-	fprintf(out, "core %s at pc %08" PRIx32 ", %" PRIu64 " ps\n", state_name(c->state), c->pc,
-		iss_time_ps(c));
+	struct csr_printer printer = {cpu, out};
+	uint64_t count = transfers->count;
+	fprintf(out, "core %s at pc %08" PRIx32 ", %" PRIu64 " ps\n", state_name(cpu_state(cpu)),
+		cpu_get_register(cpu, 32), cpu_time_ps(cpu));
 	for (unsigned i = 0; i < 32; i++)
-		fprintf(out, "  %-4s %08" PRIx32 "%s", register_names[i], c->r[i], i % 4 == 3 ? "\n" : "");
-	csr_each(c, print_csr, out);
+		fprintf(out, "  %-4s %08" PRIx32 "%s", register_names[i], cpu_get_register(cpu, i),
+			i % 4 == 3 ? "\n" : "");
+	csr_each(print_csr, &printer);
 	fprintf(out, "last control transfers, oldest first\n");
-	const struct transfers *t = &c->transfers;
-	for (uint64_t n = t->count < TRANSFERS ? 0 : t->count - TRANSFERS; n != t->count; n++) {
-		const struct transfer *e = &t->ring[n % TRANSFERS];
-		fprintf(out, "  %08" PRIx32 " -> %08" PRIx32 "\n", e->from, e->to);
-	}
+	for (uint64_t n = count < TRANSFERS ? 0 : count - TRANSFERS; n != count; n++)
+		fprintf(out, "  %08" PRIx32 " -> %08" PRIx32 "\n", transfers->ring[n % TRANSFERS].from,
+			transfers->ring[n % TRANSFERS].to);
 }

@@ -52,20 +52,18 @@ static_assert(CPU_RUN_AHEAD_CYCLES <= EXECUTE_CYCLES_MAX, "cpu_step runs ahead i
 	NEXT(2);                                                                                             \
 	WIDE(name, __VA_ARGS__)
 
-#define JUMP_TO(target)                                                                                      \
+#define JUMP_TO(target, cost_)                                                                               \
 	do {                                                                                                 \
 		struct insn *to = (target);                                                                  \
-		left -= insn->cost;                                                                          \
+		left -= (cost_);                                                                             \
 		transfers_add(&c->transfers, code_pc(&c->code, insn), code_pc(&c->code, to));                \
 		insn = to;                                                                                   \
 		DISPATCH();                                                                                  \
 	} while (0)
 
 #define BRANCH(condition)                                                                                    \
-	if (condition) {                                                                                     \
-		left -= taken_cost;                                                                          \
-		JUMP_TO(insn + insn->imm);                                                                   \
-	}
+	if (condition)                                                                                       \
+		JUMP_TO(insn + insn->imm, insn->taken_cost);
 
 /* `at` becomes the bytes RS1 + IMM names, or the instruction is left to slow.c. Rotating the offset right puts its
  * alignment bits on top: one comparison finds both a misaligned address and one outside the memory. */
@@ -97,7 +95,7 @@ static uint8_t *locate_sram(struct iss *c, uint32_t address, uint32_t bytes)
 	uint32_t offset = address - sram->base;
 	if (offset >= sram->bytes || offset % bytes != 0)
 		return NULL;
-	c->sram_accesses++;
+	c->account.count.sram_accesses++;
 	return sram->data + offset;
 }
 
@@ -132,7 +130,6 @@ bool cpu_execute(struct iss *c, uint32_t cycles)
 	uint8_t *const memory = c->memory[0].data;
 	const uint32_t memory_base = c->memory[0].base, memory_bytes = c->memory[0].bytes;
 	const uint32_t tohost = c->htif.tohost;
-	const int64_t taken_cost = (int64_t)c->cycle_table.branch_taken << COST_SHIFT;
 	const int64_t sram_cost = (int64_t)(c->cycle_table.sram - 1) << COST_SHIFT;
 	const int64_t start = (int64_t)cycles << COST_SHIFT;
 	bool finished = true;
@@ -146,7 +143,7 @@ bool cpu_execute(struct iss *c, uint32_t cycles)
 
 	BOTH(LUI, RD = IMM;);
 	WIDE(AUIPC, RD = IMM;);
-	BOTH(JAL, RD = code_pc(&c->code, insn) + BYTES; JUMP_TO(insn + insn->imm););
+	BOTH(JAL, RD = code_pc(&c->code, insn) + BYTES; JUMP_TO(insn + insn->imm, insn->cost););
 	BOTH(JALR, {
 		uint32_t target = (RS1 + IMM) & ~1u;
 		RD = code_pc(&c->code, insn) + BYTES;
@@ -156,7 +153,7 @@ bool cpu_execute(struct iss *c, uint32_t cycles)
 			c->pc = target;
 			goto settle;
 		}
-		JUMP_TO(code_at(&c->code, target));
+		JUMP_TO(code_at(&c->code, target), insn->cost);
 	});
 	BOTH(BEQ, BRANCH(RS1 == RS2));
 	BOTH(BNE, BRANCH(RS1 != RS2));
@@ -217,7 +214,7 @@ slow:
 leave:
 	c->pc = code_pc(&c->code, insn);
 settle:
-	c->cycles += (uint64_t)(start - left) >> COST_SHIFT;
-	c->instructions += (uint64_t)(start - left) & ((1 << COST_SHIFT) - 1);
+	c->account.count.cycles += (uint64_t)(start - left) >> COST_SHIFT;
+	c->account.count.instructions += (uint64_t)(start - left) & ((1 << COST_SHIFT) - 1);
 	return finished;
 }

@@ -19,14 +19,14 @@
 	/* RV32I */ \
 	INSN(LUI,    0x00000037, 0x0000007f, U,     ALU,    BOTH) \
 	INSN(AUIPC,  0x00000017, 0x0000007f, U,     ALU,    WIDE) \
-	INSN(JAL,    0x0000006f, 0x0000007f, J,     JUMP,   BOTH) \
+	INSN(JAL,    0x0000006f, 0x0000007f, J,     ALU,    BOTH) \
 	INSN(JALR,   0x00000067, 0x0000707f, I,     JUMP,   BOTH) \
-	INSN(BEQ,    0x00000063, 0x0000707f, B,     ALU,    BOTH) \
-	INSN(BNE,    0x00001063, 0x0000707f, B,     ALU,    BOTH) \
-	INSN(BLT,    0x00004063, 0x0000707f, B,     ALU,    WIDE) \
-	INSN(BGE,    0x00005063, 0x0000707f, B,     ALU,    WIDE) \
-	INSN(BLTU,   0x00006063, 0x0000707f, B,     ALU,    WIDE) \
-	INSN(BGEU,   0x00007063, 0x0000707f, B,     ALU,    WIDE) \
+	INSN(BEQ,    0x00000063, 0x0000707f, B,     BRANCH, BOTH) \
+	INSN(BNE,    0x00001063, 0x0000707f, B,     BRANCH, BOTH) \
+	INSN(BLT,    0x00004063, 0x0000707f, B,     BRANCH, WIDE) \
+	INSN(BGE,    0x00005063, 0x0000707f, B,     BRANCH, WIDE) \
+	INSN(BLTU,   0x00006063, 0x0000707f, B,     BRANCH, WIDE) \
+	INSN(BGEU,   0x00007063, 0x0000707f, B,     BRANCH, WIDE) \
 	INSN(LB,     0x00000003, 0x0000707f, I,     LOAD,   WIDE) \
 	INSN(LH,     0x00001003, 0x0000707f, I,     LOAD,   WIDE) \
 	INSN(LW,     0x00002003, 0x0000707f, I,     LOAD,   BOTH) \
@@ -67,7 +67,7 @@
 	INSN(REM,    0x02006033, 0xfe00707f, R,     DIV,    WIDE) \
 	INSN(REMU,   0x02007033, 0xfe00707f, R,     DIV,    WIDE) \
 	/* Zifencei, Zicsr, machine mode */ \
-	INSN(FENCE_I, 0x0000100f, 0x0000707f, NONE, ALU,    SLOW) \
+	INSN(FENCE_I, 0x0000100f, 0x0000707f, NONE, JUMP,   SLOW) \
 	INSN(CSRRW,  0x00001073, 0x0000707f, CSR,   ALU,    SLOW) \
 	INSN(CSRRS,  0x00002073, 0x0000707f, CSR,   ALU,    SLOW) \
 	INSN(CSRRC,  0x00003073, 0x0000707f, CSR,   ALU,    SLOW) \
@@ -94,7 +94,11 @@ struct insn {
 	uint8_t handler, rd, rs1, rs2;
 	int32_t imm;
 	uint32_t cost; /* cycles << COST_SHIFT | 1 */
-	uint32_t raw;  /* as fetched; 16-bit ones in the low half */
+	union {
+		uint32_t raw; /* as fetched; 16-bit ones in the low half */
+		uint32_t
+			taken_cost; /* of a branch, which is never SLOW and so needs no raw: the cost if it is taken */
+	};
 };
 
 enum { REG_SINK = 32, REG_COUNT };

@@ -4,8 +4,8 @@
 
 static void retire(struct iss *c, const struct insn *insn, uint32_t extra_cycles)
 {
-	c->cycles += (insn->cost >> COST_SHIFT) + extra_cycles;
-	c->instructions++;
+	c->account.count.cycles += (insn->cost >> COST_SHIFT) + extra_cycles;
+	c->account.count.instructions++;
 	c->pc += raw_bytes(insn->raw);
 }
 
@@ -43,11 +43,12 @@ static bool load(struct iss *c, const struct insn *insn)
 		return false;
 	forget_limit(c);
 	if (bytes != 4 || !c->bus.read || !c->bus.read(c->bus.ctx, iss_time_ps(c), address, &value)) {
+		c->account.count.cycles += c->cycle_table.csr_read - 1; /* the fault is the bus's answer */
 		cpu_exception(c, CAUSE_LOAD_FAULT, address);
 		return true;
 	}
-	c->bus_reads++;
-	c->bus_cycles += c->cycle_table.csr_read;
+	c->account.count.bus_reads++;
+	c->account.count.bus_cycles += c->cycle_table.csr_read;
 	c->r[insn->rd] = value;
 	retire(c, insn, c->cycle_table.csr_read - 1);
 	return true;
@@ -65,18 +66,20 @@ static bool store(struct iss *c, const struct insn *insn)
 	if (bytes == 4 && address == c->htif.tohost) {
 		store_le32(c->memory[0].data + (address - c->memory[0].base), value);
 		retire(c, insn, 0);
-		htif_serve(c);
+		if (htif_serve(&c->htif))
+			c->state = CPU_HALTED;
 		return true;
 	}
 	if (iss_time_ps(c) > c->now_ps)
 		return false;
 	forget_limit(c);
 	if (bytes != 4 || !c->bus.write || !c->bus.write(c->bus.ctx, iss_time_ps(c), address, value)) {
+		c->account.count.cycles += c->cycle_table.csr_write - 1;
 		cpu_exception(c, CAUSE_STORE_FAULT, address);
 		return true;
 	}
-	c->bus_writes++;
-	c->bus_cycles += c->cycle_table.csr_write;
+	c->account.count.bus_writes++;
+	c->account.count.bus_cycles += c->cycle_table.csr_write;
 	retire(c, insn, c->cycle_table.csr_write - 1);
 	return true;
 }

@@ -3,38 +3,13 @@
 #define KICKSTAND_BLOCKS_CPU_STATE_H
 
 #include "rtl-model/blocks/cpu/code.h"
-#include "rtl-model/blocks/cpu/cpu.h"
-
-struct transfer {
-	uint32_t from, to;
-};
-
-/* The last control transfers, for cpu_dump. */
-enum { TRANSFERS = 16 };
-struct transfers {
-	uint64_t count; /* transfer n stands at ring[n % TRANSFERS] */
-	struct transfer ring[TRANSFERS];
-};
-
-static inline void transfers_add(struct transfers *t, uint32_t from, uint32_t to)
-{
-	t->ring[t->count++ % TRANSFERS] = (struct transfer){from, to};
-}
+#include "rtl-model/blocks/cpu/common.h"
 
 /* Machine-mode CSRs that are not constant. mcycle = cycles + mcycle_offset, so that a write does not disturb the
  * clock; minstret likewise. */
 struct machine {
 	uint32_t mstatus, mie, mip, mtvec, mscratch, mepc, mcause, mtval;
 	uint64_t mcycle_offset, minstret_offset;
-};
-
-/* Odd, so that no word has this address: there is no tohost or fromhost. */
-#define HTIF_NONE 1u
-
-struct htif {
-	uint32_t tohost, fromhost;
-	FILE *console;
-	unsigned exit_code;
 };
 
 /* The instruction-set simulator. */
@@ -49,14 +24,10 @@ struct iss {
 	struct code code;
 	struct cycle_table cycle_table;
 
-	/* Local time is start_ps + (cycles + asleep_cycles) * period_ps. */
-	uint64_t start_ps, period_ps;
-	uint64_t cycles, asleep_cycles, instructions;
-	uint64_t woken_periods; /* cycles + asleep_cycles when the last wfi ended */
+	struct account account;
 	/* Of the present cpu_step: bus accesses happen up to now_ps, interrupt lines are known before known_ps. */
 	uint64_t now_ps, known_ps;
 
-	uint64_t traps, interrupts, bus_reads, bus_writes, bus_cycles, sram_accesses;
 	struct transfers transfers;
 	struct htif htif;
 };
@@ -74,13 +45,8 @@ static inline const struct iss *const_iss_of(const struct cpu *cpu)
 /* Local time. */
 static inline uint64_t iss_time_ps(const struct iss *c)
 {
-	return c->start_ps + (c->cycles + c->asleep_cycles) * c->period_ps;
+	return account_time_ps(&c->account);
 }
-
-/* htif.c, dump.c: of cpu_ops. */
-void iss_set_htif(struct cpu *cpu, uint32_t tohost, uint32_t fromhost, FILE *console);
-unsigned iss_exit_code(const struct cpu *cpu);
-void iss_dump(const struct cpu *cpu, FILE *out);
 
 /* execute.c: runs from c->pc for `cycles` cycles, 0 < cycles <= EXECUTE_CYCLES_MAX, finishing the instruction during
  * which they end. False if it stopped earlier, before an instruction that cpu_execute_slow must carry out. */
@@ -115,16 +81,9 @@ void cpu_leave_trap(struct iss *c);
 enum { CSR_MIP = 0x344 };
 bool csr_read(const struct iss *c, unsigned number, uint32_t *value);
 void csr_write(struct iss *c, unsigned number, uint32_t value);
-/* For dumps: calls `each` for every machine CSR. */
-void csr_each(const struct iss *c, void (*each)(void *ctx, const char *name, uint32_t value), void *ctx);
-
-/* htif.c: serves what the program has just written to tohost. */
-void htif_serve(struct iss *c);
-
-/* Fields of mstatus, and the interrupt lines there are (privileged ISA §3.1.6, §3.1.9). */
+/* Fields of mstatus (privileged ISA §3.1.6). */
 #define MSTATUS_MIE  0x00000008u
 #define MSTATUS_MPIE 0x00000080u
 #define MSTATUS_MPP  0x00001800u
-#define INTERRUPTS   0x00000888u
 
 #endif

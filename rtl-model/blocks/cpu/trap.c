@@ -16,7 +16,8 @@ static void enter(struct iss *c, uint32_t cause, uint32_t tval, uint32_t handler
 	m->mstatus = MSTATUS_MPP | (m->mstatus & MSTATUS_MIE ? MSTATUS_MPIE : 0);
 	transfers_add(&c->transfers, c->pc, handler);
 	c->pc = handler;
-	c->cycles += c->cycle_table.trap;
+	/* The slot of the instruction that does not retire, or does not start, and the way to the handler. */
+	c->account.count.cycles += 1 + c->cycle_table.trap;
 }
 
 void cpu_exception(struct iss *c, enum cause cause, uint32_t tval)
@@ -24,8 +25,7 @@ void cpu_exception(struct iss *c, enum cause cause, uint32_t tval)
 	/* The handler's own first instruction traps: it would do so for ever. */
 	if (c->pc == handler_base(c))
 		c->state = CPU_STUCK;
-	c->traps++;
-	c->cycles++; /* the slot of the instruction that does not retire */
+	c->account.count.traps++;
 	enter(c, cause, tval, handler_base(c));
 }
 
@@ -45,7 +45,7 @@ bool cpu_take_interrupt(struct iss *c)
 		if (!(pending >> bit & 1))
 			continue;
 		bool vectored = c->machine.mtvec & 1;
-		c->interrupts++;
+		c->account.count.interrupts++;
 		enter(c, CAUSE_INTERRUPT | bit, 0, handler_base(c) + (vectored ? 4 * bit : 0));
 		return true;
 	}

@@ -1,5 +1,5 @@
 /* `kickstand core` as a user sees it: exit status, standard output, standard error, JSON. Each command runs in a child
- * process. */
+ * process. What both implementations do alike is tested with both. */
 #include "host-sim/commands.h"
 #include "tests/check.h"
 
@@ -53,6 +53,16 @@ static struct outcome core_command(const char *arguments)
 	return outcome;
 }
 
+/* The same with "--impl iss" or "--impl rtl" before them. */
+static const char *const impls[] = {"iss", "rtl"};
+
+static struct outcome core_command_with(const char *impl, const char *arguments)
+{
+	char whole[500];
+	snprintf(whole, sizeof(whole), "--impl %s %s", impl, arguments);
+	return core_command(whole);
+}
+
 static unsigned lines(const char *text)
 {
 	unsigned n = 0;
@@ -66,38 +76,63 @@ static unsigned lines(const char *text)
 static void test_core_program_exit_code_is_exit_status(void **state)
 {
 	(void)state;
-	struct outcome o = core_command("build/programs/end_exit.elf");
-	assert_int_equal(o.status, 42);
-	assert_string_equal(o.err, "");
-	/* li is one instruction, the jump, la is two, and the store: 5 and a jump's extra cycle */
-	assert_non_null(strstr(o.out, "exit code 42: 5 instructions, 6 cycles, CPI 1.200"));
-	assert_non_null(strstr(o.out, "MIPS"));
-	assert_int_equal(lines(o.out), 1);
+	for (size_t i = 0; i < ARRAY_SIZE(impls); i++) {
+		struct outcome o = core_command_with(impls[i], "build/programs/end_exit.elf");
+		assert_int_equal(o.status, 42);
+		assert_string_equal(o.err, "");
+		/* li is one instruction, the branch, la is two, and the store: 5 and the cycle of a branch taken forward */
+		assert_non_null(strstr(o.out, "exit code 42: 5 instructions, 6 cycles, CPI 1.200"));
+		assert_non_null(strstr(o.out, "MIPS"));
+		assert_int_equal(lines(o.out), 1);
+	}
 }
 
 static void test_core_exit_code_above_255_does_not_look_like_success(void **state)
 {
 	(void)state;
-	struct outcome o = core_command("build/programs/end_exit_large.elf");
-	assert_int_equal(o.status, 255);
-	assert_non_null(strstr(o.out, "exit code 256"));
+	for (size_t i = 0; i < ARRAY_SIZE(impls); i++) {
+		struct outcome o = core_command_with(impls[i], "build/programs/end_exit_large.elf");
+		assert_int_equal(o.status, 255);
+		assert_non_null(strstr(o.out, "exit code 256"));
+	}
 }
 
 static void test_core_program_output_precedes_the_result(void **state)
 {
 	(void)state;
-	struct outcome o = core_command("--impl iss build/programs/console.elf");
-	assert_int_equal(o.status, 0);
-	assert_int_equal(strncmp(o.out, "hello from the core\nhello world\nexit code 0: ", 45), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(impls); i++) {
+		struct outcome o = core_command_with(impls[i], "build/programs/console.elf");
+		assert_int_equal(o.status, 0);
+		assert_int_equal(strncmp(o.out, "hello from the core\nhello world\nexit code 0: ", 45), 0);
+	}
 }
 
 static void test_core_cost_settings_change_cycles(void **state)
 {
 	(void)state;
 	struct outcome o = core_command(
-		"--set core.jump_cycles=11 --set core.clock_mhz=500 build/programs/end_exit.elf");
+		"--set core.branch_miss_cycles=11 --set core.clock_mhz=500 build/programs/end_exit.elf");
 	assert_int_equal(o.status, 42);
 	assert_non_null(strstr(o.out, "5 instructions, 16 cycles"));
+}
+
+/* Both ways of choosing; both implementations count the same instructions and cycles. */
+static void test_core_implementations_agree_on_a_benchmark(void **state)
+{
+	(void)state;
+	static const char *const choices[] = {"", "--set core.impl=rtl ", "--impl rtl "};
+	char results[ARRAY_SIZE(choices)][200];
+	for (size_t i = 0; i < ARRAY_SIZE(choices); i++) {
+		char arguments[200];
+		snprintf(arguments, sizeof(arguments), "%s--max-cycles 100000 build/programs/bench.elf",
+			 choices[i]);
+		struct outcome o = core_command(arguments);
+		assert_int_equal(o.status, 3);
+		const char *figures = strchr(o.err, '(');
+		assert_non_null(figures);
+		snprintf(results[i], sizeof(results[i]), "%.*s", (int)strcspn(figures, "\n"), figures);
+		assert_string_equal(results[i], results[0]);
+	}
 }
 
 static void test_core_json_holds_result_and_configuration(void **state)
@@ -139,7 +174,7 @@ static void test_core_help_tells_every_option(void **state)
 	static const char *const options[] = {"--impl", "--max-cycles", "--set", "--json", "--gdb"};
 	struct outcome o = core_command("--help");
 	assert_int_equal(o.status, 0);
-	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
 		assert_non_null(strstr(o.out, options[i]));
 }
 
@@ -157,13 +192,14 @@ static void test_core_program_that_does_not_end_dumps_registers(void **state)
 		{"--max-cycles 1000 build/programs/end_loop.elf", "max-cycles: did not end",
 		 "running at pc 800000"},
 	};
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct outcome o = core_command(rows[i].arguments);
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(rows); i++) {
+		size_t row = i / 2;
+		struct outcome o = core_command_with(impls[i % 2], rows[row].arguments);
 		assert_int_equal(o.status, 3);
 		assert_string_equal(o.out, "");
 		assert_int_equal(strncmp(o.err, "kickstand core: build/programs/end_", 35), 0);
-		if (!strstr(o.err, rows[i].reason) || !strstr(o.err, rows[i].dump))
-			fail_msg("%s: %s", rows[i].arguments, o.err);
+		if (!strstr(o.err, rows[row].reason) || !strstr(o.err, rows[row].dump))
+			fail_msg("%s: %s", rows[row].arguments, o.err);
 		assert_non_null(strstr(o.err, "mcause"));
 	}
 }
@@ -174,14 +210,15 @@ static void test_core_max_cycles_stops_at_the_cycle(void **state)
 	(void)state;
 	static const struct {
 		unsigned long limit, instructions;
-	} rows[] = {{1, 1}, {5, 4}, {9, 7}, {400001, 300001}, {65537, 49153}};
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	} rows[] = {{1, 1}, {5, 4}, {9, 7}, {100001, 75001}, {65537, 49153}};
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(rows); i++) {
+		size_t row = i / 2;
 		char arguments[100], want[100];
 		snprintf(arguments, sizeof(arguments), "--max-cycles %lu build/programs/end_loop.elf",
-			 rows[i].limit);
-		snprintf(want, sizeof(want), "(%lu instructions, %lu cycles)", rows[i].instructions,
-			 rows[i].limit);
-		struct outcome o = core_command(arguments);
+			 rows[row].limit);
+		snprintf(want, sizeof(want), "(%lu instructions, %lu cycles)", rows[row].instructions,
+			 rows[row].limit);
+		struct outcome o = core_command_with(impls[i % 2], arguments);
 		assert_int_equal(o.status, 3);
 		if (!strstr(o.err, want))
 			fail_msg("wanted %s: %s", want, o.err);
@@ -222,7 +259,6 @@ static void test_core_usage_error_is_one_line_with_the_mend(void **state)
 	} rows[] = {
 		{"", "no program; give one ELF file"},
 		{"a.elf b.elf", "more than one program"},
-		{"--impl rtl build/programs/end_exit.elf", "not implemented yet"},
 		{"--impl qemu build/programs/end_exit.elf", "give iss or rtl"},
 		{"--gdb 1234 build/programs/end_exit.elf", "not implemented yet"},
 		{"--max-cycles 0 build/programs/end_exit.elf", "--max-cycles 0: not accepted"},
@@ -235,7 +271,7 @@ static void test_core_usage_error_is_one_line_with_the_mend(void **state)
 		{"--set link.gen=3 build/programs/end_exit.elf", "give core.KEY=VALUE"},
 		{"--set core.speed=3 build/programs/end_exit.elf", "unknown key core.speed"},
 		{"--set core.div_cycles=0 build/programs/end_exit.elf", "1 to 100"},
-		{"--set core.impl=rtl build/programs/end_exit.elf", "rtl is not implemented yet"},
+		{"--set core.impl=qemu build/programs/end_exit.elf", "give one of model|rtl"},
 		{"build/programs/missing.elf", "cannot open: No such file or directory"},
 		{"/dev/null", "not an ELF file"},
 		{"tests/check.h", "not an ELF file"},
@@ -243,7 +279,7 @@ static void test_core_usage_error_is_one_line_with_the_mend(void **state)
 		{"build/programs/elsewhere.elf", "memory has 16777216 at 0x80000000"},
 		{"--json /nonexistent/x.json build/programs/end_exit.elf", "cannot write the result"},
 	};
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct outcome o = core_command(rows[i].arguments);
 		if (o.status != 2 || !strstr(o.err, rows[i].want) || lines(o.err) != 1 ||
 		    strncmp(o.err, "kickstand core: ", 16) != 0)
@@ -258,6 +294,7 @@ int main(void)
 		cmocka_unit_test(test_core_exit_code_above_255_does_not_look_like_success),
 		cmocka_unit_test(test_core_program_output_precedes_the_result),
 		cmocka_unit_test(test_core_cost_settings_change_cycles),
+		cmocka_unit_test(test_core_implementations_agree_on_a_benchmark),
 		cmocka_unit_test(test_core_json_holds_result_and_configuration),
 		cmocka_unit_test(test_core_help_tells_every_option),
 		cmocka_unit_test(test_core_program_that_does_not_end_dumps_registers),

@@ -1,11 +1,18 @@
-/* A core with 64 KiB of program memory, 4 KiB of request memory and a bus that logs. */
+/* A core with 64 KiB of program memory, 4 KiB of request memory and a bus that logs. With CORE_RTL defined it is the RTL core:
+ * tests are compiled twice. */
 #ifndef KICKSTAND_TESTS_CPU_FIXTURE_H
 #define KICKSTAND_TESTS_CPU_FIXTURE_H
 
-#include "rtl-model/blocks/cpu/cpu.h"
+#include "rtl-model/blocks/cpu/cpu_rtl.h"
 #include "tests/check.h"
 
 #include "tests/unit/rtl-model/cpu_asm.h"
+
+#ifdef CORE_RTL
+#define CORE_CREATE cpu_rtl_create
+#else
+#define CORE_CREATE cpu_create
+#endif
 
 enum {
 	TCM = (int)0x80000000,
@@ -57,9 +64,13 @@ static inline bool core_bus_write(void *ctx, uint64_t now_ps, uint32_t addr, uin
 	return true;
 }
 
+typedef struct cpu *core_create_fn(const struct config *config, const struct cpu_bus *bus,
+				   const struct cpu_memory memory[CPU_MEMORIES]);
+
 /* A core of 1 GHz, so that a period is 1000 ps, and the default costs changed by `settings` ("core.x=1", NULL at the
  * end). `bus` NULL: the one above. */
-static inline struct core *core_new(const char *const *settings, const struct cpu_bus *bus)
+static inline struct core *core_new_of(core_create_fn *create, const char *const *settings,
+				       const struct cpu_bus *bus)
 {
 	struct core *core = calloc(1, sizeof(*core));
 	struct config config;
@@ -76,9 +87,14 @@ static inline struct core *core_new(const char *const *settings, const struct cp
 	const struct cpu_memory memory[CPU_MEMORIES] = {{(uint32_t)TCM, TCM_BYTES, core->tcm},
 							{SRAM, SRAM_BYTES, core->sram}};
 	const struct cpu_bus own = {core, core_bus_read, core_bus_write};
-	core->cpu = cpu_create(&config, bus ? bus : &own, memory);
+	core->cpu = create(&config, bus ? bus : &own, memory);
 	assert_non_null(core->cpu);
 	return core;
+}
+
+static inline struct core *core_new(const char *const *settings, const struct cpu_bus *bus)
+{
+	return core_new_of(CORE_CREATE, settings, bus);
 }
 
 static inline void core_free(struct core *core)

@@ -421,8 +421,8 @@ static void test_cpu_interrupt_is_taken_at_the_right_instruction(void **state)
 		uint64_t taken_at = (at_ps + PERIOD_PS - 1) / PERIOD_PS;
 		assert_int_equal(core_csr(core, MEPC), (uint32_t)TCM + 4 * taken_at);
 		assert_int_equal(cpu_state(core->cpu), CPU_ASLEEP);
-		/* 4 cycles to enter, then the two instructions of the handler */
-		assert_int_equal(cpu_stats(core->cpu, 100000).cycles, taken_at + 4 + 2);
+		/* 2 cycles to enter, then the two instructions of the handler */
+		assert_int_equal(cpu_stats(core->cpu, 100000).cycles, taken_at + 2 + 2);
 		cpu_set_interrupt(core->cpu, 100000, EXTERNAL, false);
 	}
 	core_free(core);
@@ -442,7 +442,7 @@ static void test_cpu_interrupt_during_division_waits_for_its_end(void **state)
 		core_play(core, events, 1, 100000);
 		assert_int_equal(core_csr(core, MEPC),
 				 (uint32_t)TCM + 20); /* div runs from 4000 to 38000 ps */
-		assert_int_equal(cpu_stats(core->cpu, 100000).cycles, 38 + 4 + 2);
+		assert_int_equal(cpu_stats(core->cpu, 100000).cycles, 38 + 2 + 2);
 		cpu_set_interrupt(core->cpu, 100000, TIMER, false);
 	}
 	core_free(core);
@@ -511,11 +511,11 @@ static void test_cpu_nested_interrupts_return_in_order(void **state)
 	core_put(core, external + 0x208, ASM_MRET);
 	prepare(core, 1);
 	cpu_set_register(core->cpu, S2, REGS);
-	/* 10 additions; the interrupt at 13 ns costs 4, jal 2, csrrs 1, sw 2, csrrsi 1, then A1 counts from 23 ns on. */
+	/* 10 additions; the interrupt at 13 ns costs 2, jal 1, csrrs 1, sw 2, csrrsi 1, then A1 counts from 20 ns on. */
 	const struct line_event events[] = {
 		{13000, SOFTWARE, true},
-		{20000, SOFTWARE, false},
-		{25000, EXTERNAL, true},
+		{18000, SOFTWARE, false},
+		{22000, EXTERNAL, true},
 	};
 	core_play(core, events, ARRAY_SIZE(events), 500000);
 	assert_int_equal(core_reg(core, A2), 2);
@@ -524,7 +524,7 @@ static void test_cpu_nested_interrupts_return_in_order(void **state)
 	assert_int_equal(cpu_stats(core->cpu, 500000).interrupts, 2);
 	assert_int_equal(core_csr(core, MSTATUS), MSTATUS_MPP | MSTATUS_MPIE | MSTATUS_MIE);
 	assert_int_equal(core->accesses, 1);
-	assert_int_equal(core->log[0].at_ps, 20000);
+	assert_int_equal(core->log[0].at_ps, 17000);
 	core_free(core);
 }
 
@@ -602,9 +602,9 @@ static void test_cpu_wfi_with_interrupts_on_traps_behind_it(void **state)
 	const struct line_event events[] = {{7300, EXTERNAL, true}};
 	core_play(core, events, 1, 50000);
 	assert_int_equal(core_csr(core, MEPC), (uint32_t)TCM + 16);
-	/* awake 0 to 4, asleep 4 to 8, trap 4, two instructions */
-	struct cpu_stats stats = cpu_stats(core->cpu, 14000);
-	assert_int_equal(stats.cycles, 10);
+	/* awake 0 to 4, asleep 4 to 8, interrupt 2, two instructions */
+	struct cpu_stats stats = cpu_stats(core->cpu, 12000);
+	assert_int_equal(stats.cycles, 8);
 	assert_int_equal(stats.asleep_cycles, 4);
 	core_free(core);
 }
@@ -682,8 +682,8 @@ static void test_cpu_jump_to_itself_is_stuck_unless_interruptible(void **state)
 	assert_int_equal(cpu_state(core->cpu), CPU_ASLEEP);
 	assert_int_equal(core_csr(core, MEPC), (uint32_t)TCM + 12);
 	assert_int_equal(core_reg(core, RA), (uint32_t)TCM + 16);
-	/* A round takes 2 cycles from 3 ns on: the first to begin after 1000.001 ns begins at 1001 ns. */
-	assert_int_equal(core_csr(core, MCYCLE), 1001 + 4 + 2);
+	/* A round takes a cycle: the first to begin after 1000.001 ns begins at 1001 ns. */
+	assert_int_equal(core_csr(core, MCYCLE), 1001 + 2 + 2);
 	core_free(core);
 }
 
