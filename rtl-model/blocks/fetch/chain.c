@@ -7,6 +7,11 @@
  * WALKERS_MAX * 4 + QUEUES_MAX * 3 transfers outstanding, which fits the DMA channel. */
 #define HEADER_READS 4u
 
+/* Stages of the RTL that no key is worth: a head and a walker that are there to the read that the dispatcher asks for;
+ * one piece of a header to the next. */
+#define DISPATCH_CYCLES 2u
+#define PIECE_CYCLES    2u
+
 static struct slot *slot_at(const struct fetch_model *fetch, unsigned slot)
 {
 	return (struct slot *)(fetch->ports.sram + (size_t)slot * SLOT_BYTES);
@@ -29,7 +34,8 @@ static void read_guest(struct fetch_model *fetch, uint64_t at_ps, struct walker 
 			      });
 }
 
-static void walker_end(struct fetch_model *fetch, uint64_t now_ps, struct walker *walker, uint8_t error)
+/* The record is at the core's side at at_ps. */
+static void walker_end(struct fetch_model *fetch, uint64_t at_ps, struct walker *walker, uint8_t error)
 {
 	struct slot *slot = slot_at(fetch, walker->slot);
 	slot->error = error;
@@ -39,8 +45,8 @@ static void walker_end(struct fetch_model *fetch, uint64_t now_ps, struct walker
 		fetch->base.stats.bad_chains++;
 	fetch->base.stats.requests++;
 	walker->state = WALKER_FREE;
+	walker->free_ps = at_ps;
 	fetch->walkers_busy--;
-	uint64_t at_ps = now_ps + fetch->period_ps;
 	probe_stamp(fetch->ports.probe, walker->slot, STAGE_RECORD, at_ps);
 	record_fifo_push(&fetch->records, at_ps, (struct record){walker->slot, walker->queue});
 }
@@ -70,21 +76,25 @@ static void read_header(struct fetch_model *fetch, uint64_t at_ps, struct walker
 		fetch->base.stats.header_reads++;
 		walker->header_have += bytes;
 		walker->pieces++;
+		at_ps += PIECE_CYCLES * fetch->period_ps;
 	}
 }
 
-static void header_done(struct fetch_model *fetch, uint64_t now_ps, struct walker *walker,
+static void header_done(struct fetch_model *fetch, uint64_t start_ps, struct walker *walker,
 			enum dma_status status)
 {
+	uint64_t at_ps = start_ps + fetch->record_cycles * fetch->period_ps;
+	fetch->parser_free_ps = at_ps - fetch->period_ps;
 	walker->header_failed |= status != DMA_OK;
 	if (--walker->pieces != 0)
 		return;
+	fetch->parser_free_ps = at_ps;
 	if (walker->header_failed)
-		walker_end(fetch, now_ps, walker, RECORD_ERROR_DMA_HEADER);
+		walker_end(fetch, at_ps, walker, RECORD_ERROR_DMA_HEADER);
 	else if (walker->header_have == HEADER_BYTES)
-		walker_end(fetch, now_ps, walker, RECORD_ERROR_NONE);
+		walker_end(fetch, at_ps, walker, RECORD_ERROR_NONE);
 	else
-		read_header(fetch, now_ps, walker);
+		read_header(fetch, at_ps + PIECE_CYCLES * fetch->period_ps, walker);
 }
 
 static void chain_complete(struct fetch_model *fetch, uint64_t at_ps, struct walker *walker)
@@ -177,13 +187,18 @@ static void enter_table(struct fetch_model *fetch, uint64_t at_ps, struct walker
 	read_window(fetch, at_ps, walker, 0);
 }
 
-/* Goes through the descriptors of the window. Ends the chain, reads the next window, or enters an indirect table. */
-static void parse_window(struct fetch_model *fetch, uint64_t at_ps, struct walker *walker)
+/* Goes through the descriptors of the window, a cycle each. Ends the chain, which takes a cycle of its own, reads the next
+ * window, or enters an indirect table. */
+static void parse_window(struct fetch_model *fetch, uint64_t start_ps, struct walker *walker)
 {
 	uint32_t index = walker->first;
+	uint64_t at_ps = start_ps + fetch->parse_cycles * fetch->period_ps;
 	while (index >= walker->first && index < walker->first + walker->count) {
 		const struct descriptor desc = load_descriptor(walker, index);
 		fetch->base.stats.descriptors++;
+		at_ps += fetch->period_ps;
+		/* The parser has done its part a cycle before the read is asked for. */
+		fetch->parser_free_ps = at_ps - fetch->period_ps;
 		if (desc.flags & VRING_DESC_F_INDIRECT) {
 			enter_table(fetch, at_ps, walker, &desc);
 			return;
@@ -194,7 +209,8 @@ static void parse_window(struct fetch_model *fetch, uint64_t at_ps, struct walke
 			return;
 		}
 		if (!(desc.flags & VRING_DESC_F_NEXT)) {
-			chain_complete(fetch, at_ps, walker);
+			fetch->parser_free_ps = at_ps;
+			chain_complete(fetch, at_ps + fetch->period_ps, walker);
 			return;
 		}
 		if (++walker->walked == walker->entries) { /* V-004, V-006 */
@@ -216,11 +232,22 @@ static struct walker *free_walker(struct fetch_model *fetch)
 	return NULL;
 }
 
+/* One dispatcher for all heads, a head a cycle. */
+static uint64_t dispatch_ps(struct fetch_model *fetch, uint64_t now_ps, const struct walker *walker,
+			    const struct head *head)
+{
+	uint64_t there_ps = max_u64(now_ps, walker->free_ps) + DISPATCH_CYCLES * fetch->period_ps;
+	uint64_t at_ps = max_u64(head->ready_ps, max_u64(there_ps, fetch->dispatcher_free_ps));
+	fetch->dispatcher_free_ps = at_ps + fetch->period_ps;
+	return at_ps;
+}
+
 static void start_walker(struct fetch_model *fetch, uint64_t now_ps, struct walker *walker,
 			 const struct head *head)
 {
 	const struct queue *queue = &fetch->queue[head->queue];
 	struct probe *probe = fetch->ports.probe;
+	uint64_t at_ps = dispatch_ps(fetch, now_ps, walker, head);
 	unsigned number = fetch_slot_take(fetch);
 	fetch->walkers_busy++;
 	walker->queue = head->queue;
@@ -238,9 +265,10 @@ static void start_walker(struct fetch_model *fetch, uint64_t now_ps, struct walk
 	probe_stamp(probe, number, STAGE_SERVICE, head->service_ps);
 	probe_stamp(probe, number, STAGE_HEAD, head->head_ps);
 	if (head->head >= queue->size) /* V-001 */
-		walker_end(fetch, now_ps, walker, RECORD_ERROR_HEAD_RANGE);
+		walker_end(fetch, at_ps + fetch->record_cycles * fetch->period_ps, walker,
+			   RECORD_ERROR_HEAD_RANGE);
 	else
-		read_window(fetch, now_ps, walker, head->head);
+		read_window(fetch, at_ps, walker, head->head);
 }
 
 /* Starts chains for waiting heads. Heads of stopped queues are dropped: they were never taken (D-013). While heads wait
@@ -268,16 +296,16 @@ void fetch_chain_start(struct fetch_model *fetch, uint64_t now_ps)
 void fetch_chain_done(struct fetch_model *fetch, uint64_t now_ps, struct walker *walker,
 		      enum cookie_kind kind, enum dma_status status)
 {
+	uint64_t start_ps = max_u64(now_ps, fetch->parser_free_ps); /* one parser for all chains */
 	if (kind == COOKIE_HEADER) {
-		header_done(fetch, now_ps, walker, status);
+		header_done(fetch, start_ps, walker, status);
 		return;
 	}
-	if (status != DMA_OK) { /* V-014, V-029 */
-		walker_end(fetch, now_ps, walker, RECORD_ERROR_DMA_DESCRIPTOR);
-		return;
-	}
-	/* One parser for all chains, a descriptor a cycle. */
-	uint64_t start_ps = max_u64(now_ps, fetch->parser_free_ps);
-	fetch->parser_free_ps = start_ps + walker->count * fetch->period_ps;
-	parse_window(fetch, start_ps + fetch->parse_cycles * fetch->period_ps, walker);
+	uint64_t end_ps = start_ps + walker->count * fetch->period_ps; /* a descriptor comes in a cycle */
+	if (status == DMA_OK)
+		parse_window(fetch, start_ps, walker);
+	else /* V-014, V-029 */
+		walker_end(fetch, start_ps + fetch->record_cycles * fetch->period_ps, walker,
+			   RECORD_ERROR_DMA_DESCRIPTOR);
+	fetch->parser_free_ps = max_u64(fetch->parser_free_ps, end_ps);
 }

@@ -13,7 +13,7 @@ static void reset(struct fetch *base)
 	fetch->walkers_busy = fetch->entries = 0;
 	fetch->heads_first = fetch->heads_last = 0;
 	fetch->faults = fetch->rooms_wanted = 0;
-	fetch->parser_free_ps = 0;
+	fetch->ring_free_ps = fetch->dispatcher_free_ps = fetch->parser_free_ps = 0;
 	memset(fetch->slot_taken, 0, sizeof(fetch->slot_taken));
 	fetch->free_slots = SLOTS;
 	for (unsigned i = 0; i < SLOTS; i++) {
@@ -246,7 +246,10 @@ struct fetch *fetch_create(const struct config *config, const struct fetch_ports
 	fetch->records.consumer = ports->events;
 	ports->dma->producer = ports->self;
 	fetch->period_ps = config_period_ps(config->device.clock_mhz);
+	fetch->ring_cycles = config->fetch.ring_cycles;
+	fetch->head_cycles = config->fetch.head_cycles;
 	fetch->parse_cycles = config->fetch.parse_cycles;
+	fetch->record_cycles = config->fetch.record_cycles;
 	fetch->batch = config->fetch.batch;
 	fetch->prefetch = config->fetch.prefetch;
 	fetch->inflight = config->fetch.inflight;

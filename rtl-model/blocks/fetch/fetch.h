@@ -65,7 +65,8 @@ struct fetch_ops {
 	bool (*csr_read)(struct fetch *fetch, uint64_t now_ps, uint32_t offset, uint32_t *value);
 	bool (*csr_write)(struct fetch *fetch, uint64_t now_ps, uint32_t offset, uint32_t value);
 	uint32_t (*events)(const struct fetch *fetch, uint64_t now_ps);
-	uint64_t (*next_event_ps)(const struct fetch *fetch); /* NULL: events are there when they are announced */
+	uint64_t (*next_event_ps)(
+		const struct fetch *fetch); /* NULL: events are there when they are announced */
 	bool (*busy)(const struct fetch *fetch);
 	unsigned (*slots_in_use)(const struct fetch *fetch);
 	unsigned (*walkers_busy)(const struct fetch *fetch);

@@ -10,13 +10,26 @@
 #define RING_TAIL_BYTES    6u /* of either ring, besides its elements */
 #define AVAIL_ENTRY_BYTES  2u
 #define USED_ELEMENT_BYTES 8u
+#define BEAT_BYTES         16u /* that come from the DMA engine in a cycle */
 
-static void transfer(struct fetch_model *fetch, uint64_t now_ps, struct queue *queue, enum cookie_kind kind,
+/* One machine serves all rings, an event at a time: a pipeline of `ring_cycles` from the event to the first transfer it
+ * asks for. A second transfer takes it a cycle more. */
+static uint64_t begin_event(struct fetch_model *fetch, uint64_t now_ps)
+{
+	uint64_t start_ps = max_u64(now_ps, fetch->ring_free_ps);
+	fetch->ring_request_ps = start_ps + fetch->ring_cycles * fetch->period_ps;
+	fetch->ring_free_ps = fetch->ring_request_ps - fetch->period_ps;
+	return start_ps;
+}
+
+static void transfer(struct fetch_model *fetch, struct queue *queue, enum cookie_kind kind,
 		     struct dma_request request)
 {
 	request.cookie = fetch_cookie(kind, fetch_queue_index(fetch, queue));
 	queue->transfers++;
-	dma_request_fifo_push(fetch->ports.dma, now_ps, request);
+	dma_request_fifo_push(fetch->ports.dma, fetch->ring_request_ps, request);
+	fetch->ring_free_ps = fetch->ring_request_ps - fetch->period_ps;
+	fetch->ring_request_ps += fetch->period_ps;
 }
 
 static void ring_fault(struct fetch_model *fetch, uint64_t now_ps, struct queue *queue, uint8_t error)
@@ -39,16 +52,16 @@ static unsigned entries_to_read(const struct fetch_model *fetch, const struct qu
 	return min_u32(min_u32(wanted, to_end), min_u32(fetch->batch, fetch_room(fetch)));
 }
 
-static void read_index(struct fetch_model *fetch, uint64_t now_ps, struct queue *queue)
+static void read_index(struct fetch_model *fetch, struct queue *queue)
 {
 	queue->state = QUEUE_READING;
 	queue->wanted++;
 	fetch->base.stats.index_reads++;
-	transfer(fetch, now_ps, queue, COOKIE_INDEX,
+	transfer(fetch, queue, COOKIE_INDEX,
 		 (struct dma_request){.addr = queue->avail, .bytes = 4, .data = queue->index_data});
 }
 
-static void read_entries(struct fetch_model *fetch, uint64_t now_ps, struct queue *queue, unsigned count)
+static void read_entries(struct fetch_model *fetch, struct queue *queue, unsigned count)
 {
 	unsigned at = queue->next & (queue->size - 1u);
 	queue->state = QUEUE_READING;
@@ -56,7 +69,7 @@ static void read_entries(struct fetch_model *fetch, uint64_t now_ps, struct queu
 	queue->entries = (uint16_t)count;
 	fetch->entries += count;
 	fetch->base.stats.ring_reads++;
-	transfer(fetch, now_ps, queue, COOKIE_RING,
+	transfer(fetch, queue, COOKIE_RING,
 		 (struct dma_request){.addr = queue->avail + RING_OFFSET + AVAIL_ENTRY_BYTES * at,
 				      .bytes = AVAIL_ENTRY_BYTES * count,
 				      .data = queue->ring_data});
@@ -64,72 +77,70 @@ static void read_entries(struct fetch_model *fetch, uint64_t now_ps, struct queu
 
 /* ---- asking for doorbells ---- */
 
-static void write_wish(struct fetch_model *fetch, uint64_t now_ps, struct queue *queue, uint64_t offset,
-		       uint16_t value)
+static void write_wish(struct fetch_model *fetch, struct queue *queue, uint64_t offset, uint16_t value)
 {
 	store_le16(queue->arm_data, value);
 	fetch->base.stats.arm_writes++;
-	transfer(fetch, now_ps, queue, COOKIE_ARM,
+	transfer(fetch, queue, COOKIE_ARM,
 		 (struct dma_request){
 			 .addr = queue->used + offset, .bytes = 2, .write = true, .data = queue->arm_data});
 }
 
 /* used.flags: what drivers without EVENT_IDX look at (D-032, D-033). */
-static void write_used_flags(struct fetch_model *fetch, uint64_t now_ps, struct queue *queue, bool suppress)
+static void write_used_flags(struct fetch_model *fetch, struct queue *queue, bool suppress)
 {
 	queue->suppressed = suppress;
-	write_wish(fetch, now_ps, queue, 0, suppress ? VRING_USED_F_NO_NOTIFY : 0);
+	write_wish(fetch, queue, 0, suppress ? VRING_USED_F_NO_NOTIFY : 0);
 }
 
 /* avail_event, behind the used ring: "kick when you publish this index" (D-035). */
-static void write_avail_event(struct fetch_model *fetch, uint64_t now_ps, struct queue *queue)
+static void write_avail_event(struct fetch_model *fetch, struct queue *queue)
 {
 	queue->armed = true;
-	write_wish(fetch, now_ps, queue, RING_OFFSET + (uint64_t)USED_ELEMENT_BYTES * queue->size,
-		   queue->next);
+	write_wish(fetch, queue, RING_OFFSET + (uint64_t)USED_ELEMENT_BYTES * queue->size, queue->next);
 }
 
 /* Makes the driver ring for the next buffer. False if it does so already. */
-static bool arm(struct fetch_model *fetch, uint64_t now_ps, struct queue *queue)
+static bool arm(struct fetch_model *fetch, struct queue *queue)
 {
 	if (queue->event_idx ? queue->armed : !queue->suppressed)
 		return false;
 	if (queue->event_idx)
-		write_avail_event(fetch, now_ps, queue);
+		write_avail_event(fetch, queue);
 	else
-		write_used_flags(fetch, now_ps, queue, false);
+		write_used_flags(fetch, queue, false);
 	return true;
 }
 
 /* Keeps the driver from ringing. With EVENT_IDX that takes no doing: avail_event stays behind. */
-static void disarm(struct fetch_model *fetch, uint64_t now_ps, struct queue *queue)
+static void disarm(struct fetch_model *fetch, struct queue *queue)
 {
 	if (!queue->event_idx && !queue->suppressed)
-		write_used_flags(fetch, now_ps, queue, true);
+		write_used_flags(fetch, queue, true);
 }
 
 /* ---- steps ---- */
 
 /* The ring is empty as far as we know: go on looking, or ask for a doorbell and look once more, or rest. */
-static void ring_empty(struct fetch_model *fetch, uint64_t now_ps, struct queue *queue)
+static void ring_empty(struct fetch_model *fetch, struct queue *queue)
 {
 	if (queue->poll) {
-		disarm(fetch, now_ps, queue);
-		read_index(fetch, now_ps, queue);
-	} else if (arm(fetch, now_ps, queue) || queue->again) {
+		disarm(fetch, queue);
+		read_index(fetch, queue);
+	} else if (arm(fetch, queue) || queue->again) {
 		queue->again = false;
-		read_index(fetch, now_ps, queue); /* travels behind the write (D-037, ORD-011) */
+		read_index(fetch, queue); /* travels behind the write (D-037, ORD-011) */
 	} else {
 		queue->state = QUEUE_RESTING;
 	}
 }
 
 /* Goes on with a queue whose `seen` may be ahead of `next`. */
-static void ring_continue(struct fetch_model *fetch, uint64_t now_ps, struct queue *queue)
+static void ring_continue(struct fetch_model *fetch, struct queue *queue)
 {
 	unsigned available = (uint16_t)(queue->seen - queue->next);
 	if (available == 0) {
-		ring_empty(fetch, now_ps, queue);
+		ring_empty(fetch, queue);
 		return;
 	}
 	unsigned count = entries_to_read(fetch, queue, available);
@@ -139,7 +150,7 @@ static void ring_continue(struct fetch_model *fetch, uint64_t now_ps, struct que
 		fetch->rooms_wanted |= UINT64_C(1) << fetch_queue_index(fetch, queue);
 		return;
 	}
-	read_entries(fetch, now_ps, queue, count);
+	read_entries(fetch, queue, count);
 }
 
 /* avail.idx has been read. False: a fault. */
@@ -158,8 +169,10 @@ static bool take_index(struct fetch_model *fetch, uint64_t now_ps, struct queue 
 }
 
 /* Takes the entries that were read, as far as avail.idx covers them: on the driver's word more may have been read. */
-static void take_entries(struct fetch_model *fetch, uint64_t now_ps, struct queue *queue)
+static void take_entries(struct fetch_model *fetch, uint64_t now_ps, uint64_t start_ps, struct queue *queue)
 {
+	uint64_t ready_ps =
+		start_ps + fetch->head_cycles * fetch->period_ps; /* the first; then one a cycle */
 	unsigned count = min_u32(queue->entries, (uint16_t)(queue->seen - queue->next));
 	for (unsigned i = 0; i < count; i++) {
 		fetch->head[fetch->heads_last++ % HEADS] = (struct head){
@@ -169,6 +182,7 @@ static void take_entries(struct fetch_model *fetch, uint64_t now_ps, struct queu
 			.doorbell_ps = queue->doorbell_ps,
 			.service_ps = queue->service_ps,
 			.head_ps = now_ps,
+			.ready_ps = ready_ps + i * fetch->period_ps,
 		};
 		queue->chains++;
 		queue->armed = false; /* avail_event is behind now */
@@ -181,6 +195,9 @@ static void take_entries(struct fetch_model *fetch, uint64_t now_ps, struct queu
 void fetch_ring_done(struct fetch_model *fetch, uint64_t now_ps, struct queue *queue, enum cookie_kind kind,
 		     enum dma_status status)
 {
+	unsigned beats =
+		kind == COOKIE_RING ? (queue->entries * AVAIL_ENTRY_BYTES + BEAT_BYTES - 1) / BEAT_BYTES : 0;
+	uint64_t start_ps = begin_event(fetch, now_ps + (max_u32(beats, 1) - 1) * fetch->period_ps);
 	queue->transfers--;
 	if (queue->state != QUEUE_READING || kind == COOKIE_ARM)
 		return;
@@ -192,8 +209,8 @@ void fetch_ring_done(struct fetch_model *fetch, uint64_t now_ps, struct queue *q
 		return;
 	if (--queue->wanted != 0)
 		return;
-	take_entries(fetch, now_ps, queue);
-	ring_continue(fetch, now_ps, queue);
+	take_entries(fetch, now_ps, start_ps, queue);
+	ring_continue(fetch, queue);
 }
 
 void fetch_ring_serve(struct fetch_model *fetch, uint64_t now_ps, const struct service *service)
@@ -209,12 +226,13 @@ void fetch_ring_serve(struct fetch_model *fetch, uint64_t now_ps, const struct s
 		return;
 	}
 	queue->quiet = true;
+	begin_event(fetch, now_ps);
 	unsigned hinted = (uint16_t)(service->hint - queue->next), count = 0;
 	if (service->hint_valid && hinted <= queue->size)
 		count = entries_to_read(fetch, queue, hinted);
-	read_index(fetch, now_ps, queue); /* also confirms the hint (V-068) */
+	read_index(fetch, queue); /* also confirms the hint (V-068) */
 	if (count != 0)
-		read_entries(fetch, now_ps, queue, count);
+		read_entries(fetch, queue, count);
 }
 
 /* In turn, so that none of the queues can keep the others from the slots. */
@@ -225,7 +243,8 @@ void fetch_ring_retry(struct fetch_model *fetch, uint64_t now_ps)
 			fetch->room_turn = (fetch->room_turn + 1) % QUEUES_MAX;
 		while (!(fetch->rooms_wanted >> fetch->room_turn & 1));
 		fetch->rooms_wanted &= ~(UINT64_C(1) << fetch->room_turn);
-		ring_continue(fetch, now_ps, &fetch->queue[fetch->room_turn]);
+		begin_event(fetch, now_ps);
+		ring_continue(fetch, &fetch->queue[fetch->room_turn]);
 	}
 }
 
@@ -265,6 +284,8 @@ void fetch_ring_poll(struct fetch_model *fetch, uint64_t now_ps, struct queue *q
 {
 	bool begin = poll && !queue->poll && queue->state == QUEUE_RESTING;
 	queue->poll = poll;
-	if (begin)
-		ring_empty(fetch, now_ps, queue);
+	if (begin) {
+		begin_event(fetch, now_ps);
+		ring_empty(fetch, queue);
+	}
 }

@@ -48,6 +48,7 @@ struct queue {
 struct head {
 	uint16_t queue, head, sequence;
 	uint64_t doorbell_ps, service_ps, head_ps;
+	uint64_t ready_ps; /* its first read can be asked for */
 };
 
 enum walker_state { WALKER_FREE, WALKER_TABLE, WALKER_HEADER };
@@ -64,6 +65,7 @@ struct walker {
 	uint32_t header_have;    /* header bytes asked for */
 	uint16_t header_segment; /* segment the next ones are in */
 	bool header_failed;
+	uint64_t free_ps; /* WALKER_FREE: since */
 	uint64_t readable, writable;
 	uint8_t window[WINDOW_MAX * DESC_BYTES];
 };
@@ -73,7 +75,8 @@ struct fetch_model {
 	struct fetch_ports ports;
 	struct record_fifo records;
 	uint64_t period_ps;
-	unsigned parse_cycles, batch, prefetch, inflight;
+	unsigned ring_cycles, head_cycles, parse_cycles, record_cycles;
+	unsigned batch, prefetch, inflight;
 	struct queue queue[QUEUES_MAX];
 	uint64_t faults;       /* bit n: queue n */
 	uint64_t rooms_wanted; /* queues in QUEUE_WAIT_ROOM */
@@ -87,7 +90,9 @@ struct fetch_model {
 	bool slot_taken[SLOTS];
 	unsigned free_slots;
 	unsigned entries; /* sum over queues */
-	uint64_t parser_free_ps;
+	/* When the machines that all queues and chains share are free. */
+	uint64_t ring_free_ps, dispatcher_free_ps, parser_free_ps;
+	uint64_t ring_request_ps; /* of the ring's event in hand: time of its next transfer */
 };
 
 /* What a completion is for, in its cookie. */

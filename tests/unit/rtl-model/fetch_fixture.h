@@ -5,6 +5,15 @@
 #include "rtl-model/blocks/fetch/fetch.h"
 #include "tests/unit/rtl-model/host_fixture.h"
 
+#ifdef TWIN
+#include "rtl-model/blocks/fetch/fetch_rtl.h"
+#define IS_TWIN      true
+#define FETCH_CREATE fetch_rtl_create
+#else
+#define IS_TWIN      false
+#define FETCH_CREATE fetch_create
+#endif
+
 #define GUEST_BASE UINT64_C(0x200000000)
 #define NEXT       1u
 #define WRITE      2u
@@ -23,6 +32,7 @@ struct vq {
 
 struct rig {
 	struct config config;
+	struct fetch *(*create)(const struct config *config, const struct fetch_ports *ports);
 	struct sim sim;
 	struct sim_process *process;
 	struct host *host;
@@ -52,6 +62,7 @@ static inline struct rig *rig_create(uint64_t guest_bytes, uint64_t seed)
 	assert_non_null(rig);
 	memset(rig, 0, sizeof(*rig));
 	config_defaults(&rig->config);
+	rig->create = FETCH_CREATE;
 	rig->host = host_create(&rig->sim, GUEST_BASE, guest_bytes, seed);
 	rig->process = sim_add(&rig->sim, rig_step, rig);
 	rig->events = (struct waker){rig_event, rig};
@@ -68,7 +79,7 @@ static inline void rig_start(struct rig *rig)
 		.probe = &rig->probe,
 		.events = &rig->events,
 	};
-	rig->fetch = fetch_create(&rig->config, &ports);
+	rig->fetch = rig->create(&rig->config, &ports);
 	assert_non_null(rig->fetch);
 	rig->host->done = &rig->fetch->done;
 }
@@ -92,6 +103,24 @@ static inline uint32_t get(struct rig *rig, uint32_t offset)
 static inline void set(struct rig *rig, uint32_t offset, uint32_t value)
 {
 	assert_true(fetch_csr_write(rig->fetch, rig->sim.now_ps, offset, value));
+}
+
+/* Lets what was written to registers take effect, where that needs clock edges. */
+static inline void rig_settle(struct rig *rig)
+{
+	get(rig, CSR_FETCH_QUEUE_STATE);
+}
+
+static inline const struct fetch_stats *stats_of(struct rig *rig)
+{
+	rig_settle(rig);
+	return &rig->fetch->stats;
+}
+
+static inline unsigned slots_in_use(struct rig *rig)
+{
+	rig_settle(rig);
+	return fetch_slots_in_use(rig->fetch);
 }
 
 static inline uint32_t queue_get(struct rig *rig, unsigned queue, uint32_t offset)
@@ -303,7 +332,7 @@ static inline int take_record(struct rig *rig)
 {
 	bool event = fetch_events(rig->fetch, rig->sim.now_ps) & CSR_SYS_EVENTS_RECORD_MASK;
 	uint32_t value = get(rig, CSR_FETCH_RECORD);
-	assert_int_equal(event, value >> 31);
+	assert_true(value >> 31 || !event); /* one may just have come */
 	return value >> 31 ? (int)(value & 0xffff) : -1;
 }
 
@@ -346,18 +375,19 @@ static inline void assert_record(struct rig *rig, unsigned number, const struct 
 static inline void assert_slots_free(struct rig *rig)
 {
 	uint32_t slots[SLOTS + 1];
-	unsigned count = 0, in_use = fetch_slots_in_use(rig->fetch);
+	unsigned count = 0, in_use = slots_in_use(rig);
 	while ((slots[count] = get(rig, CSR_FETCH_SLOT_ALLOC)) != 0)
 		count++;
 	assert_int_equal(count, SLOTS - in_use);
 	while (count != 0)
 		free_slot(rig, slots[--count] & 0xffff);
-	assert_int_equal(fetch_slots_in_use(rig->fetch), in_use);
+	assert_int_equal(slots_in_use(rig), in_use);
 }
 
 /* Nothing is under way any more. */
 static inline void assert_at_rest(struct rig *rig)
 {
+	rig_settle(rig);
 	assert_true(host_idle(rig->host));
 	assert_false(fetch_busy(rig->fetch));
 	assert_int_equal(fetch_walkers_busy(rig->fetch), 0);

@@ -359,6 +359,9 @@ static void random_run(uint64_t seed)
 	rig->host->write_ps_max = below(w, 1000) * PS_PER_NS;
 	rig->host->gap_ps = below(w, 2) ? 0 : below(w, 50) * PS_PER_NS;
 	rig_start(rig);
+#ifdef TWIN
+	fetch_rtl_stall(rig->fetch, seed, below(w, 2) ? 0 : below(w, 90));
+#endif
 	w->hints = below(w, 2);
 	rig->host->ctx = w;
 	rig->host->taken = check_taken;
@@ -378,7 +381,7 @@ static void random_run(uint64_t seed)
 	wind_up(w);
 	assert_int_equal(w->seen, w->offered);
 	assert_at_rest(rig);
-	assert_int_equal(fetch_slots_in_use(rig->fetch), 0);
+	assert_int_equal(slots_in_use(rig), 0);
 	assert_int_equal(get(rig, CSR_FETCH_FAULT_LO), 0);
 	for (unsigned q = 0; q < QUEUES; q++) {
 		const struct vq *vq = &w->driver[q].vq;
