@@ -5,11 +5,11 @@
 struct notify_queue {
 	bool enabled;
 	bool own;           /* the firmware has kicked it */
-	uint64_t since_ps;  /* pending since */
+	uint64_t since_ps;  /* first doorbell since it became pending, or the kick if there is none */
 	uint32_t doorbells; /* since it became pending */
-	uint64_t first_ps;  /* arrival of the first of them */
 	bool hint_valid;    /* of the last of them */
 	uint16_t hint;
+	uint64_t turn;   /* of two eligible queues, the one with the smaller number has been so for longer */
 	unsigned credit; /* weighted arbitration: services left in this round */
 };
 
@@ -28,14 +28,26 @@ struct notify_model {
 	uint64_t period_ps, holdoff_ps, weights;
 	unsigned threshold, fifo_limit;
 	bool data_mode;
-	/* state */
+	/* state; bit n: queue n */
 	struct notify_queue queue[QUEUES_MAX];
-	uint64_t pending; /* bit n: queue n */
+	uint64_t pending, eligible; /* a pending queue that is not eligible holds off */
+	uint64_t turns;
 	struct notify_fifo_entry fifo[1024];
 	uint32_t fifo_head, fifo_tail;
 	unsigned last; /* queue served last */
-	uint64_t next_service_ps;
+	uint64_t next_doorbell_ps, next_service_ps;
 };
+
+static uint64_t next_multiple(uint64_t value, uint64_t unit)
+{
+	return (value + unit - 1) / unit * unit;
+}
+
+/* When a hold-off that began at `since_ps` is over: the card's time counter counts nanoseconds. */
+static uint64_t over_ps(const struct notify_model *notify, uint64_t since_ps)
+{
+	return since_ps / PS_PER_NS * PS_PER_NS + notify->holdoff_ps;
+}
 
 /* ---- the FIFO of doorbells ---- */
 
@@ -53,7 +65,7 @@ static uint64_t fifo_eligible_ps(const struct notify_model *notify)
 {
 	if (fifo_count(notify) == 0)
 		return TIME_NEVER_PS;
-	return notify->fifo[notify->fifo_head % ARRAY_SIZE(notify->fifo)].at_ps + notify->holdoff_ps;
+	return over_ps(notify, notify->fifo[notify->fifo_head % ARRAY_SIZE(notify->fifo)].at_ps);
 }
 
 static void fifo_drop_queue(struct notify_model *notify, unsigned index)
@@ -77,6 +89,7 @@ static void set_enabled(struct notify_model *notify, unsigned index, bool enable
 		notify->base.stats.dropped++;
 	*queue = (struct notify_queue){.enabled = enabled};
 	notify->pending &= ~(UINT64_C(1) << index);
+	notify->eligible &= ~(UINT64_C(1) << index);
 	fifo_drop_queue(notify, index);
 }
 
@@ -87,37 +100,84 @@ static void reset(struct notify *base)
 		set_enabled(notify, i, false);
 	notify->last = QUEUES_MAX - 1;
 	notify->data_mode = false;
-	notify->next_service_ps = 0;
+	notify->next_doorbell_ps = notify->next_service_ps = 0;
 	if (doorbell_fifo_full(&notify->base.doorbells)) /* the endpoint waits for room */
 		waker_wake(notify->base.doorbells.producer, 0);
 	doorbell_fifo_clear(&notify->base.doorbells);
 }
 
-/* ---- doorbells in ---- */
+/* ---- from pending to eligible ---- */
 
 static bool is_pending(const struct notify_model *notify, unsigned index)
 {
 	return notify->pending >> index & 1;
 }
 
-static void set_pending(struct notify_model *notify, unsigned index, uint64_t now_ps)
+static void set_eligible(struct notify_model *notify, unsigned index)
 {
-	if (is_pending(notify, index))
+	if (notify->eligible >> index & 1)
 		return;
-	notify->pending |= UINT64_C(1) << index;
-	notify->queue[index].since_ps = now_ps;
+	notify->eligible |= UINT64_C(1) << index;
+	notify->queue[index].turn = notify->turns++;
 }
+
+static bool enough_doorbells(const struct notify_model *notify, unsigned index)
+{
+	return notify->threshold != 0 && notify->queue[index].doorbells >= notify->threshold;
+}
+
+/* Of `queues`, of which there is at least one, the one that has been pending for longest. */
+static unsigned first_pending(const struct notify_model *notify, uint64_t queues)
+{
+	unsigned best = (unsigned)__builtin_ctzll(queues);
+	for (uint64_t left = queues; left != 0; left &= left - 1) {
+		unsigned index = (unsigned)__builtin_ctzll(left);
+		if (notify->queue[index].since_ps < notify->queue[best].since_ps)
+			best = index;
+	}
+	return best;
+}
+
+/* End of the hold-off that ends first. */
+static uint64_t next_over_ps(const struct notify_model *notify)
+{
+	uint64_t holding = notify->pending & ~notify->eligible;
+	return holding ? over_ps(notify, notify->queue[first_pending(notify, holding)].since_ps)
+		       : TIME_NEVER_PS;
+}
+
+static void end_holdoffs(struct notify_model *notify, uint64_t now_ps)
+{
+	while (next_over_ps(notify) <= now_ps)
+		set_eligible(notify, first_pending(notify, notify->pending & ~notify->eligible));
+}
+
+/* After a change of hold-off or threshold. */
+static void revisit_holdoffs(struct notify_model *notify, uint64_t now_ps)
+{
+	for (uint64_t left = notify->pending & ~notify->eligible; left != 0;) {
+		unsigned index = first_pending(notify, left);
+		left &= ~(UINT64_C(1) << index);
+		if (enough_doorbells(notify, index) ||
+		    over_ps(notify, notify->queue[index].since_ps) <= now_ps)
+			set_eligible(notify, index);
+	}
+}
+
+/* ---- doorbells in ---- */
 
 static void pend_doorbell(struct notify_model *notify, unsigned index, uint64_t now_ps, uint16_t hint)
 {
 	struct notify_queue *queue = &notify->queue[index];
-	set_pending(notify, index, now_ps);
+	notify->pending |= UINT64_C(1) << index;
 	if (queue->doorbells++ == 0)
-		queue->first_ps = now_ps;
+		queue->since_ps = now_ps;
 	else
 		notify->base.stats.coalesced++;
 	queue->hint_valid = notify->data_mode;
 	queue->hint = hint; /* the latest index is the furthest one */
+	if (notify->holdoff_ps == 0 || enough_doorbells(notify, index))
+		set_eligible(notify, index);
 }
 
 static void take_doorbell(struct notify_model *notify, uint64_t now_ps, const struct doorbell *doorbell)
@@ -143,26 +203,6 @@ static void take_doorbell(struct notify_model *notify, uint64_t now_ps, const st
 
 /* ---- arbitration ---- */
 
-/* When this queue may be served: now, at the end of its hold-off, or never. */
-static uint64_t eligible_ps(const struct notify_model *notify, unsigned index)
-{
-	const struct notify_queue *queue = &notify->queue[index];
-	if (!is_pending(notify, index))
-		return TIME_NEVER_PS;
-	if (queue->own || (notify->threshold != 0 && queue->doorbells >= notify->threshold))
-		return 0;
-	return queue->first_ps + notify->holdoff_ps;
-}
-
-static uint64_t eligible_queues(const struct notify_model *notify, uint64_t now_ps)
-{
-	uint64_t queues = 0;
-	for (uint64_t left = notify->pending; left != 0; left &= left - 1)
-		if (eligible_ps(notify, (unsigned)__builtin_ctzll(left)) <= now_ps)
-			queues |= left & -left;
-	return queues;
-}
-
 /* The first of `queues` from `start` on, the search going on at queue 0. */
 static unsigned first_from(uint64_t queues, unsigned start)
 {
@@ -170,12 +210,12 @@ static unsigned first_from(uint64_t queues, unsigned start)
 	return (unsigned)__builtin_ctzll(upper ? upper : queues);
 }
 
-static unsigned oldest(const struct notify_model *notify, uint64_t queues)
+static unsigned longest_eligible(const struct notify_model *notify, uint64_t queues)
 {
 	unsigned best = (unsigned)__builtin_ctzll(queues);
 	for (uint64_t left = queues; left != 0; left &= left - 1) {
 		unsigned index = (unsigned)__builtin_ctzll(left);
-		if (notify->queue[index].since_ps < notify->queue[best].since_ps)
+		if (notify->queue[index].turn < notify->queue[best].turn)
 			best = index;
 	}
 	return best;
@@ -194,7 +234,7 @@ static unsigned pick(const struct notify_model *notify, uint64_t queues)
 	switch (notify->arbitration) {
 	case CONFIG_ARBITRATION_ROUND_ROBIN: break;
 	case CONFIG_ARBITRATION_STRICT: return first_from(queues, 0);
-	case CONFIG_ARBITRATION_OLDEST: return oldest(notify, queues);
+	case CONFIG_ARBITRATION_OLDEST: return longest_eligible(notify, queues);
 	case CONFIG_ARBITRATION_WEIGHTED: /* round robin, but a queue keeps its turn for `weight` services */
 		if ((queues >> last & 1) && notify->queue[last].credit != 0)
 			return last;
@@ -215,18 +255,21 @@ static void hand_out(struct notify_model *notify, uint64_t now_ps, const struct 
 static void serve_pending(struct notify_model *notify, uint64_t now_ps, unsigned index)
 {
 	struct notify_queue *queue = &notify->queue[index];
+	/* After a kick the firmware wants the ring looked at, whatever the driver said. */
+	bool hint_valid = queue->doorbells != 0 && queue->hint_valid && !queue->own;
 	const struct service service = {
 		.queue = (uint16_t)index,
-		.hint_valid = queue->hint_valid && !queue->own,
-		.hint = queue->hint,
-		.doorbell_ps = queue->doorbells ? queue->first_ps : TIME_NEVER_PS,
+		.hint_valid = hint_valid,
+		.hint = hint_valid ? queue->hint : 0,
+		.doorbell_ps = queue->doorbells ? queue->since_ps : TIME_NEVER_PS,
 	};
 	if (index != notify->last || queue->credit == 0)
 		queue->credit = weight_of(notify, index);
 	queue->credit--;
 	notify->last = index;
 	notify->pending &= ~(UINT64_C(1) << index);
-	queue->own = queue->hint_valid = false;
+	notify->eligible &= ~(UINT64_C(1) << index);
+	queue->own = false;
 	queue->doorbells = 0;
 	hand_out(notify, now_ps, &service);
 }
@@ -234,13 +277,18 @@ static void serve_pending(struct notify_model *notify, uint64_t now_ps, unsigned
 static void serve_fifo(struct notify_model *notify, uint64_t now_ps)
 {
 	const struct notify_fifo_entry *entry = fifo_entry(notify, notify->fifo_head++);
-	const struct service service = {entry->queue, entry->hint_valid, entry->hint, entry->at_ps};
+	const struct service service = {
+		.queue = entry->queue,
+		.hint_valid = entry->hint_valid,
+		.hint = entry->hint_valid ? entry->hint : 0,
+		.doorbell_ps = entry->at_ps,
+	};
 	hand_out(notify, now_ps, &service);
 }
 
 static bool serve_one(struct notify_model *notify, uint64_t now_ps)
 {
-	uint64_t queues = eligible_queues(notify, now_ps);
+	uint64_t queues = notify->eligible;
 	bool from_fifo = fifo_eligible_ps(notify) <= now_ps;
 	if (queues == 0 && !from_fifo)
 		return false;
@@ -254,30 +302,36 @@ static bool serve_one(struct notify_model *notify, uint64_t now_ps)
 	return true;
 }
 
-/* When the next service can be made, room for it aside. */
-static uint64_t next_eligible_ps(const struct notify_model *notify)
+/* When the next service can be made. */
+static uint64_t next_service_ps(const struct notify_model *notify, uint64_t now_ps)
 {
-	uint64_t next_ps = fifo_eligible_ps(notify);
-	for (uint64_t left = notify->pending; left != 0; left &= left - 1)
-		next_ps = min_u64(next_ps, eligible_ps(notify, (unsigned)__builtin_ctzll(left)));
-	return next_ps;
+	if (service_fifo_full(notify->out)) /* a pop wakes us */
+		return TIME_NEVER_PS;
+	uint64_t next_ps = notify->eligible ? now_ps : fifo_eligible_ps(notify);
+	return next_ps == TIME_NEVER_PS ? next_ps : max_u64(next_ps, notify->next_service_ps);
 }
 
+/* The unit works at clock edges: one doorbell and one service a cycle. */
 static uint64_t step(struct notify *base, uint64_t now_ps)
 {
 	struct notify_model *notify = (struct notify_model *)base;
-	while (doorbell_fifo_ready(&notify->base.doorbells, now_ps)) {
-		struct doorbell doorbell = doorbell_fifo_pop(&notify->base.doorbells, now_ps);
+	struct doorbell_fifo *doorbells = &notify->base.doorbells;
+	uint64_t edge_ps = next_multiple(now_ps, notify->period_ps);
+	if (now_ps != edge_ps)
+		return edge_ps;
+	end_holdoffs(notify, now_ps);
+	if (now_ps >= notify->next_doorbell_ps && doorbell_fifo_ready(doorbells, now_ps)) {
+		struct doorbell doorbell = doorbell_fifo_pop(doorbells, now_ps);
 		take_doorbell(notify, now_ps, &doorbell);
+		notify->next_doorbell_ps = now_ps + notify->period_ps;
 	}
-	/* One service a cycle; a full queue wakes us when it has room. */
 	if (now_ps >= notify->next_service_ps && !service_fifo_full(notify->out) && serve_one(notify, now_ps))
 		notify->next_service_ps = now_ps + notify->period_ps;
-	uint64_t next_ps = next_eligible_ps(notify);
-	if (next_ps != TIME_NEVER_PS)
-		next_ps = service_fifo_full(notify->out) ? TIME_NEVER_PS
-							 : max_u64(next_ps, notify->next_service_ps);
-	return min_u64(next_ps, doorbell_fifo_next_ps(&notify->base.doorbells));
+	uint64_t next_ps = min_u64(next_over_ps(notify), next_service_ps(notify, now_ps));
+	if (doorbell_fifo_count(doorbells) != 0)
+		next_ps =
+			min_u64(next_ps, max_u64(doorbell_fifo_next_ps(doorbells), notify->next_doorbell_ps));
+	return next_ps == TIME_NEVER_PS ? next_ps : next_multiple(next_ps, notify->period_ps);
 }
 
 /* ---- registers ---- */
@@ -317,8 +371,11 @@ static void own_kick(struct notify_model *notify, uint64_t now_ps, uint32_t inde
 	if (index >= QUEUES_MAX || !notify->queue[index].enabled)
 		return;
 	notify->base.stats.own_kicks++;
-	set_pending(notify, index, now_ps);
+	if (!is_pending(notify, index))
+		notify->queue[index].since_ps = next_multiple(now_ps, notify->period_ps);
+	notify->pending |= UINT64_C(1) << index;
 	notify->queue[index].own = true;
+	set_eligible(notify, index);
 }
 
 static bool csr_read(struct notify *base, uint64_t now_ps, uint32_t offset, uint32_t *value)
@@ -355,6 +412,7 @@ static bool csr_write(struct notify *base, uint64_t now_ps, uint32_t offset, uin
 	default: return false;
 	}
 	/* A queue may have become eligible: by the kick, or by a shorter hold-off or a lower threshold. */
+	revisit_holdoffs(notify, now_ps);
 	if (notify->pending != 0 || fifo_count(notify) != 0)
 		waker_wake(notify->base.doorbells.consumer, now_ps);
 	return true;
@@ -388,7 +446,7 @@ struct notify *notify_create(const struct config *config, const struct waker *se
 	notify->mode = config->notify.mode;
 	notify->arbitration = config->notify.arbitration;
 	notify->period_ps = config_period_ps(config->device.clock_mhz);
-	notify->holdoff_ps = config->notify.holdoff_ps;
+	notify->holdoff_ps = next_multiple(config->notify.holdoff_ps, PS_PER_NS);
 	notify->threshold = config->notify.threshold;
 	notify->weights = config->notify.weights;
 	notify->fifo_limit = config->notify.fifo_depth;
