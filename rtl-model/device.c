@@ -222,7 +222,6 @@ static void fail(struct device *device, enum device_failure failure)
 {
 	if (device->failure == DEVICE_OK)
 		device->failure = failure;
-	cpu_halt(device->cpu);
 	kernel_stop();
 }
 
@@ -232,6 +231,7 @@ static void panic(void *ctx, uint64_t now_ps, uint32_t code)
 	(void)now_ps;
 	device->panic_code = code;
 	fail(device, code == 1 ? DEVICE_TRAP : DEVICE_ASSERTION);
+	cpu_halt(device->cpu);
 }
 
 static void want_msix(void *ctx, uint64_t now_ps, unsigned vector, bool queue)
@@ -441,7 +441,7 @@ static uint64_t step_core(void *ctx, uint64_t now_ps)
 	uint64_t next_ps = cpu_step(device->cpu, now_ps, kernel_next_ps());
 	enum cpu_state state = cpu_state(device->cpu);
 	if (state == CPU_HALTED || state == CPU_STUCK)
-		fail(device, state == CPU_STUCK ? DEVICE_TRAP : DEVICE_HALTED);
+		fail(device, state == CPU_STUCK ? DEVICE_STUCK : DEVICE_HALTED);
 	return next_ps;
 }
 
@@ -488,6 +488,18 @@ static void create_processes(struct device *device)
 
 /* ---- creation ---- */
 
+/* Model or RTL twin, as the configuration says. */
+#define CHOICE(block, impl_key)                                                                              \
+	static __typeof__(&block##_create) choose_##block(const struct config *config)                       \
+	{                                                                                                    \
+		return config_is_rtl(config, config->impl_key.impl) ? block##_rtl_create : block##_create;   \
+	}
+
+CHOICE(notify, notify)
+CHOICE(fetch, fetch)
+CHOICE(msix, msix)
+CHOICE(cpu, core)
+
 static bool create_engines(struct device *device)
 {
 	device->record_waker = (struct waker){wake_for_record, device};
@@ -530,14 +542,15 @@ static bool create_engines(struct device *device)
 		.control = control,
 		.dma = dma_requests(device->dma, DMA_MSIX),
 	};
-	device->fetch = fetch_create(config, &fetch_ports);
+	device->fetch = choose_fetch(config)(config, &fetch_ports);
 	device->used = used_create(config, &used_ports);
-	device->msix = msix_create(config, &msix_ports);
+	device->msix = choose_msix(config)(config, &msix_ports);
 	if (!device->fetch)
 		return false;
 	bool by_firmware = config->device.offload == CONFIG_OFFLOAD_FIRMWARE;
-	device->notify = notify_create(config, &waker[PROCESS_NOTIFY],
-				       by_firmware ? &device->firmware_services : &device->fetch->services);
+	device->notify =
+		choose_notify(config)(config, &waker[PROCESS_NOTIFY],
+				      by_firmware ? &device->firmware_services : &device->fetch->services);
 	copy_init(&device->copy, dma_requests(device->dma, DMA_COPY), device->sram, events);
 	return device->used && device->msix && device->notify;
 }
@@ -569,7 +582,7 @@ static bool create_core(struct device *device)
 		{TCM_BASE, TCM_BYTES, device->tcm},
 		{SRAM_BASE, SRAM_BYTES, device->sram},
 	};
-	device->cpu = cpu_create(device->config, &bus, memory);
+	device->cpu = choose_cpu(device->config)(device->config, &bus, memory);
 	return device->cpu != NULL;
 }
 

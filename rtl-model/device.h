@@ -24,6 +24,7 @@
 #include "rtl-model/blocks/used/used.h"
 #include "rtl-model/config.h"
 #include "rtl-model/probe.h"
+#include "rtl-model/wave.h"
 
 #include <stdio.h>
 
@@ -75,6 +76,7 @@ enum device_failure {
 	DEVICE_TRAP,      /* the firmware took a fatal trap */
 	DEVICE_ASSERTION, /* the firmware found itself in a state that cannot be */
 	DEVICE_HALTED,    /* the core stopped */
+	DEVICE_STUCK, /* it jumps to itself with no interrupt enabled, or its trap handler traps at once */
 };
 enum device_failure device_failure(const struct device *device);
 
@@ -93,9 +95,8 @@ uint64_t device_oldest_request(const struct device *device);
 /* State of all blocks, for a person: after a deadlock, trap or watchdog. */
 void device_dump(struct device *device, FILE *out);
 
-/* Names the blocks' signals to the kernel's waves (kernel.h); device_sample, which gets the device, brings them up to date. */
-void device_trace(struct device *device);
-void device_sample(void *ctx);
+/* The blocks' signals, for waves. */
+struct wave_source device_wave(struct device *device);
 
 /* Figures of all blocks, brought up to the present time. */
 struct device_stats {

@@ -2,16 +2,18 @@
 #ifndef KICKSTAND_RTL_MODEL_DEVICE_STATE_H
 #define KICKSTAND_RTL_MODEL_DEVICE_STATE_H
 
+#include "rtl-model/blocks/cpu/cpu_rtl.h"
 #include "rtl-model/blocks/direct/direct.h"
+#include "rtl-model/blocks/fetch/fetch_rtl.h"
 #include "rtl-model/blocks/mailbox/mailbox.h"
+#include "rtl-model/blocks/msix/msix_rtl.h"
+#include "rtl-model/blocks/notify/notify_rtl.h"
 #include "rtl-model/blocks/sys/sys.h"
 #include "rtl-model/blocks/timer/timer.h"
 #include "rtl-model/blocks/uart/uart.h"
 #include "rtl-model/csr_bus.h"
 #include "rtl-model/device.h"
 #include "rtl-model/kernel.h"
-
-#define DEVICE_SIGNALS_MAX 64u
 
 /* Processes of the kernel: every block with a sense of time has one. Order matters to nothing. */
 enum process {
@@ -63,7 +65,6 @@ struct device {
 	struct kernel_process *process[PROCESS_COUNT];
 	struct waker waker[PROCESS_COUNT];
 	struct waker record_waker; /* offload full: a record is the direct path's to look at first */
-	uint64_t signal[DEVICE_SIGNALS_MAX]; /* of waves */
 };
 
 #endif

@@ -2,8 +2,9 @@
 #include "rtl-model/device_state.h"
 
 #define SIGNAL(name, expression)                                                                             \
-	static uint64_t name(struct device *device, uint64_t now_ps)                                         \
+	static uint64_t name(void *ctx, uint64_t now_ps)                                                     \
 	{                                                                                                    \
+		struct device *device = ctx;                                                                 \
 		(void)now_ps;                                                                                \
 		return (expression);                                                                         \
 	}
@@ -40,11 +41,7 @@ SIGNAL(event_enable, device->sys.event_enable)
 SIGNAL(up_backlog, link_backlog_bytes(device->up, now_ps))
 SIGNAL(down_backlog, link_backlog_bytes(device->down, now_ps))
 
-static const struct {
-	const char *name;
-	unsigned bits;
-	uint64_t (*value)(struct device *device, uint64_t now_ps);
-} signals[] = {
+static const struct wave_signal signals[] = {
 	{"endpoint.bus_master_enable", 1, bus_master},
 	{"endpoint.memory_space_enable", 1, memory_space},
 	{"endpoint.msix_enable", 1, msix_enable},
@@ -77,18 +74,8 @@ static const struct {
 	{"link.up_backlog_bytes", 32, up_backlog},
 	{"link.down_backlog_bytes", 32, down_backlog},
 };
-_Static_assert(ARRAY_SIZE(signals) <= DEVICE_SIGNALS_MAX, "room for every signal");
 
-void device_trace(struct device *device)
+struct wave_source device_wave(struct device *device)
 {
-	for (unsigned i = 0; i < ARRAY_SIZE(signals); i++)
-		kernel_wave_signal(signals[i].name, &device->signal[i], signals[i].bits);
-}
-
-void device_sample(void *ctx)
-{
-	struct device *device = ctx;
-	uint64_t now_ps = kernel_now_ps();
-	for (unsigned i = 0; i < ARRAY_SIZE(signals); i++)
-		device->signal[i] = signals[i].value(device, now_ps);
+	return (struct wave_source){signals, ARRAY_SIZE(signals), device};
 }

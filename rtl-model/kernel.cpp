@@ -4,10 +4,7 @@
 #include <systemc>
 
 #include <array>
-#include <cerrno>
-#include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <deque>
 #include <string>
 
@@ -81,7 +78,7 @@ struct scheduler : sc_module {
 		}
 	};
 
-	explicit scheduler(sc_module_name module_name) : sc_module(module_name)
+	explicit scheduler(const sc_module_name &module_name) : sc_module(module_name)
 	{
 		SC_METHOD(run);
 		sensitive << event;
@@ -96,10 +93,12 @@ struct scheduler : sc_module {
 		armed_ps = TIME_NEVER_PS;
 		now_ps = systemc_now_ps();
 		limit_ps = systemc_next_ps();
+		if (observer)
+			observer->begin(observer->ctx, now_ps);
 		while (!stopping && waiting != 0) {
 			entry first = queue[waiting - 1];
 			if (first.at_ps > now_ps) {
-				if (sample || first.at_ps >= limit_ps || first.at_ps > until_ps)
+				if (observer || first.at_ps >= limit_ps || first.at_ps > until_ps)
 					break;
 				now_ps = first.at_ps;
 			}
@@ -109,8 +108,8 @@ struct scheduler : sc_module {
 			wake(first.process, first.process->step(first.process->ctx, now_ps));
 		}
 		running = false;
-		if (sample)
-			sample(sample_ctx);
+		if (observer)
+			observer->end(observer->ctx, now_ps);
 		arm();
 	}
 
@@ -185,10 +184,7 @@ struct scheduler : sc_module {
 	uint64_t until_ps = TIME_NEVER_PS; // end of the present kernel_run
 	uint64_t events = 0;
 	bool running = false, stopping = false;
-	kernel_sample_fn *sample = nullptr; // waves are written
-	void *sample_ctx = nullptr;
-	sc_trace_file *wave = nullptr;
-	std::string wave_path; // as SystemC has it, which puts .vcd behind what it is given
+	const kernel_observer *observer = nullptr;
 };
 
 // SystemC's kernel is one per process, and so is this part of it. Made on first use, because SystemC is not ready before main.
@@ -305,55 +301,7 @@ void kernel_event_wait_until(struct kernel_event *event, uint64_t until_ps)
 		wait(time_of(until_ps - now_ps), event->event);
 }
 
-// SystemC names the file itself: what it is given and ".vcd".
-static std::string without_suffix(const std::string &path)
+void kernel_observe(const struct kernel_observer *observer)
 {
-	const std::string suffix = ".vcd";
-	if (path.size() > suffix.size() &&
-	    path.compare(path.size() - suffix.size(), suffix.size(), suffix) == 0)
-		return path.substr(0, path.size() - suffix.size());
-	return path;
-}
-
-int kernel_wave_open(const char *path, kernel_sample_fn *sample, void *ctx, char *error, size_t error_size)
-{
-	scheduler &s = the_scheduler();
-	std::string base = without_suffix(path);
-	s.wave_path = base + ".vcd";
-	std::FILE *probe = std::fopen(s.wave_path.c_str(), "w"); // SystemC would throw
-	if (!probe) {
-		std::snprintf(error, error_size, "--wave %s: cannot write: %s", s.wave_path.c_str(),
-			      std::strerror(errno));
-		return -1;
-	}
-	std::fclose(probe);
-	s.wave = sc_create_vcd_trace_file(base.c_str());
-	s.wave->set_time_unit(1, SC_PS);
-	s.sample = sample;
-	s.sample_ctx = ctx;
-	return 0;
-}
-
-void kernel_wave_signal(const char *name, const uint64_t *value, unsigned bits)
-{
-	// SystemC knows two 64-bit types and overloads sc_trace on both.
-	const sc_dt::uint64 &signal = *reinterpret_cast<const sc_dt::uint64 *>(value);
-	sc_trace(the_scheduler().wave, signal, name, static_cast<int>(bits));
-}
-
-int kernel_wave_close(char *error, size_t error_size)
-{
-	scheduler &s = the_scheduler();
-	sc_close_vcd_trace_file(s.wave);
-	s.wave = nullptr;
-	s.sample = nullptr;
-	// SystemC does not tell whether its writes succeeded; a file without its last line did not.
-	std::FILE *file = std::fopen(s.wave_path.c_str(), "r");
-	bool bad = !file || std::fseek(file, 0, SEEK_END) != 0 || std::ftell(file) == 0;
-	if (file)
-		std::fclose(file);
-	if (bad)
-		std::snprintf(error, error_size, "--wave %s: could not be written; is the disk full?",
-			      s.wave_path.c_str());
-	return bad ? -1 : 0;
+	the_scheduler().observer = observer;
 }

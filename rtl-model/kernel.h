@@ -54,16 +54,16 @@ void kernel_event_wait(struct kernel_event *event);
 /* As kernel_event_wait, at most until `until_ps`. */
 void kernel_event_wait_until(struct kernel_event *event, uint64_t until_ps);
 
-/* Waves: named signals in a VCD file. Open, add signals, then run; `sample` brings the signals up to date and is called
- * after the processes of every instant. Names are "block.signal". While waves are written processes never run ahead of
+/* Waves look at every instant (wave.h): `begin` is called before its first process runs, `end` after its last; both once more
+ * when something else has made a process run at the same instant. While somebody observes, processes never run ahead of
  * SystemC, which takes time but changes nothing else. */
-typedef void kernel_sample_fn(void *ctx);
-/* Returns 0, or -1 with a one-line reason. Once. */
-MUST_USE int kernel_wave_open(const char *path, kernel_sample_fn *sample, void *ctx, char *error,
-			      size_t error_size);
-void kernel_wave_signal(const char *name, const uint64_t *value, unsigned bits);
-/* Writes the rest; -1 with a reason if something could not be written. */
-MUST_USE int kernel_wave_close(char *error, size_t error_size);
+struct kernel_observer {
+	void *ctx;
+	void (*begin)(void *ctx, uint64_t now_ps);
+	void (*end)(void *ctx, uint64_t now_ps);
+};
+/* One at most; NULL: no more. It outlives its being one. */
+void kernel_observe(const struct kernel_observer *observer);
 
 #ifdef __cplusplus
 }

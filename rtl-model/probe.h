@@ -118,8 +118,10 @@ static inline void probe_note_work(struct probe *probe, unsigned slot, enum work
 {
 	struct probe_work *work = &probe->work[slot];
 	work->op = op;
-	if (bytes != 0 && work->ranges < WORK_RANGES_MAX)
-		work->range[work->ranges++] = (struct work_range){sector, bytes};
+	if (bytes == 0 || work->ranges == WORK_RANGES_MAX)
+		return;
+	work->range[work->ranges].sector = sector;
+	work->range[work->ranges++].bytes = bytes;
 }
 
 static inline void probe_stamp(struct probe *probe, unsigned slot, enum stage stage, uint64_t now_ps)

@@ -1,105 +1,59 @@
-/* --wave: a VCD file as IEEE 1364-2005 §18 has it, whose signals end where the results say, and which changes nothing. */
+/* --wave: VCD and FST files whose signals end where the results say, show every block at work, and change nothing. FST is
+ * read by way of fst2vcd, which GTKWave brings. */
 #include "tests/e2e/program.h"
-
-#define SIGNALS_MAX 64
-
-struct signal {
-	char code[8], name[48]; /* "dma.busy" */
-	unsigned bits, changes;
-	uint64_t value;
-};
-
-struct wave {
-	struct signal signal[SIGNALS_MAX];
-	unsigned signals;
-	uint64_t end_ps;
-};
-
-static struct signal *by_code(struct wave *wave, const char *code)
-{
-	for (unsigned i = 0; i < wave->signals; i++)
-		if (strcmp(wave->signal[i].code, code) == 0)
-			return &wave->signal[i];
-	fail_msg("value of '%s', which is not declared", code);
-	return NULL;
-}
-
-static const struct signal *by_name(struct wave *wave, const char *name)
-{
-	for (unsigned i = 0; i < wave->signals; i++)
-		if (strcmp(wave->signal[i].name, name) == 0)
-			return &wave->signal[i];
-	fail_msg("no signal '%s'", name);
-	return NULL;
-}
-
-/* Declarations, up to $enddefinitions. The outermost scope is SystemC's. */
-static void read_header(FILE *in, struct wave *wave)
-{
-	char line[200], word[48], scope[48] = "";
-	bool timescale = false;
-	while (fgets(line, sizeof(line), in) && !strstr(line, "$enddefinitions")) {
-		struct signal *signal = &wave->signal[wave->signals];
-		timescale |= strstr(line, "1 ps") != NULL;
-		if (sscanf(line, " $scope module %47s", word) == 1)
-			snprintf(scope, sizeof(scope), "%s", word);
-		if (sscanf(line, " $var wire %u %7s %47s", &signal->bits, signal->code, word) != 3)
-			continue;
-		assert_true(wave->signals < SIGNALS_MAX - 1);
-		assert_true(strlen(scope) + strlen(word) + 2 <= sizeof(signal->name));
-		strcpy(signal->name, scope);
-		strcat(signal->name, ".");
-		strcat(signal->name, word);
-		wave->signals++;
-	}
-	assert_true(timescale);
-}
-
-static void change(struct wave *wave, const char *code, uint64_t value)
-{
-	struct signal *signal = by_code(wave, code);
-	signal->value = value;
-	signal->changes++;
-}
-
-static struct wave read_wave(const char *path)
-{
-	struct wave wave = {0};
-	char line[200], code[8], digits[80];
-	unsigned long long at;
-	FILE *in = fopen(path, "r");
-	assert_non_null(in);
-	read_header(in, &wave);
-	while (fgets(line, sizeof(line), in)) {
-		if (sscanf(line, "#%llu", &at) == 1) {
-			assert_true(at >= wave.end_ps); /* time never goes back */
-			wave.end_ps = at;
-		} else if (sscanf(line, "b%79[01] %7s", digits, code) == 2) {
-			change(&wave, code, strtoull(digits, NULL, 2));
-		} else if ((line[0] == '0' || line[0] == '1') && sscanf(line + 1, "%7s", code) == 1) {
-			change(&wave, code, (uint64_t)(line[0] - '0'));
-		}
-	}
-	fclose(in);
-	return wave;
-}
+#include "tests/vcd.h"
 
 static const char job[] = "[a]\nrw=randrw\nbs=4k\niodepth=4\nnumber_ios=100\n";
 
-static json_t *run_with_wave(const char *name, const char *extra)
+static const struct format {
+	const char *suffix, *top; /* outermost scope of the model's signals */
+} formats[] = {{"vcd", "SystemC"}, {"fst", "model"}};
+
+static const char *wave_path(const char *name, const struct format *format)
 {
-	char arguments[400];
-	snprintf(arguments, sizeof(arguments), "--wave %s --job %s %s", name,
+	char file[64];
+	snprintf(file, sizeof(file), "%s.%s", name, format->suffix);
+	return program_path_of(file);
+}
+
+static json_t *run_with_wave(const char *wave, const char *extra)
+{
+	char arguments[600];
+	snprintf(arguments, sizeof(arguments), "--wave %s --job %s %s", wave,
 		 program_file_of("wave.fio", job), extra);
 	return program_run_json(arguments);
 }
 
-static void test_wave_signals_end_where_the_results_say(void **state)
+static json_t *run_without_wave(const char *extra)
 {
-	(void)state;
-	const char *path = program_file_of("signals.vcd", "");
-	json_t *results = run_with_wave(path, "");
-	struct wave wave = read_wave(path);
+	char arguments[400];
+	snprintf(arguments, sizeof(arguments), "--job %s %s", program_file_of("wave.fio", job), extra);
+	return program_run_json(arguments);
+}
+
+static struct vcd read_wave(const char *path, const struct format *format)
+{
+	if (strcmp(format->suffix, "vcd") == 0)
+		return vcd_read(path);
+	char line[600];
+	const char *converted = program_path_of("converted.vcd");
+	snprintf(line, sizeof(line), "fst2vcd -f %s -o %s", path, converted);
+	struct program_child child = program_spawn(line, 60);
+	struct program_result result = program_wait(&child);
+	assert_int_equal(result.status, 0);
+	program_free(&result);
+	return vcd_read(converted);
+}
+
+static const struct vcd_values *model(const struct vcd *wave, const struct format *format, const char *signal)
+{
+	char name[100];
+	snprintf(name, sizeof(name), "%s.%s", format->top, signal);
+	return vcd_of(wave, name);
+}
+
+static void check_counters(const struct vcd *wave, const struct format *format, const json_t *results)
+{
 	static const struct {
 		const char *signal, *result;
 	} counters[] = {
@@ -110,12 +64,24 @@ static void test_wave_signals_end_where_the_results_say(void **state)
 		{"msix.sent", "device/msix/sent"},
 	};
 	for (unsigned i = 0; i < ARRAY_SIZE(counters); i++)
-		assert_true((double)by_name(&wave, counters[i].signal)->value ==
+		assert_true((double)vcd_last(model(wave, format, counters[i].signal)) ==
 			    json_at(results, counters[i].result));
 	double end_ns = json_at(results, "sim/boot_ns") + json_at(results, "sim/time_ns");
-	assert_true((double)wave.end_ps / 1000 > end_ns * 0.9 &&
-		    (double)wave.end_ps / 1000 < end_ns * 1.1 + 1e6);
-	json_decref(results);
+	assert_true((double)wave->end_ps / 1000 > end_ns * 0.9 &&
+		    (double)wave->end_ps / 1000 < end_ns * 1.1 + 1e6);
+}
+
+static void test_wave_signals_end_where_the_results_say(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(formats); i++) {
+		const char *path = wave_path("signals", &formats[i]);
+		json_t *results = run_with_wave(path, "");
+		struct vcd wave = read_wave(path, &formats[i]);
+		check_counters(&wave, &formats[i], results);
+		vcd_free(&wave);
+		json_decref(results);
+	}
 }
 
 static void test_wave_shows_every_block_at_work(void **state)
@@ -133,46 +99,113 @@ static void test_wave_shows_every_block_at_work(void **state)
 					   "link.up_backlog_bytes",
 					   "endpoint.msix_enable",
 					   "virtio.device_status"};
-	const char *path = program_file_of("busy.vcd", "");
-	json_decref(run_with_wave(path, ""));
-	struct wave wave = read_wave(path);
-	for (unsigned i = 0; i < ARRAY_SIZE(busy); i++)
-		assert_true(by_name(&wave, busy[i])->changes >= 2);
-	/* ACKNOWLEDGE, DRIVER, FEATURES_OK, DRIVER_OK */
-	assert_int_equal(by_name(&wave, "virtio.device_status")->value, 0x0f);
-	/* Nothing is left over. */
-	assert_int_equal(by_name(&wave, "dma.busy")->value, 0);
-	assert_int_equal(by_name(&wave, "mover.jobs")->value, 0);
+	for (unsigned i = 0; i < ARRAY_SIZE(formats); i++) {
+		const char *path = wave_path("busy", &formats[i]);
+		json_decref(run_with_wave(path, ""));
+		struct vcd wave = read_wave(path, &formats[i]);
+		for (unsigned k = 0; k < ARRAY_SIZE(busy); k++)
+			assert_true(model(&wave, &formats[i], busy[k])->changes >= 2);
+		/* ACKNOWLEDGE, DRIVER, FEATURES_OK, DRIVER_OK */
+		assert_int_equal(vcd_last(model(&wave, &formats[i], "virtio.device_status")), 0x0f);
+		/* Nothing is left over. */
+		assert_int_equal(vcd_last(model(&wave, &formats[i], "dma.busy")), 0);
+		assert_int_equal(vcd_last(model(&wave, &formats[i], "mover.jobs")), 0);
+		vcd_free(&wave);
+	}
+}
+
+/* Two libraries wrote them: SystemC and Verilator's. */
+static void test_wave_is_the_same_in_both_formats(void **state)
+{
+	(void)state;
+	struct vcd wave[2];
+	for (unsigned i = 0; i < ARRAY_SIZE(formats); i++) {
+		const char *path = wave_path("both", &formats[i]);
+		json_decref(run_with_wave(path, ""));
+		wave[i] = read_wave(path, &formats[i]);
+	}
+	assert_int_equal(wave[0].signals, wave[1].signals);
+	for (size_t i = 0; i < wave[0].signals; i++) {
+		const char *name = strchr(wave[0].signal[i].name, '.') + 1;
+		const struct vcd_values *a = &wave[0].values[wave[0].signal[i].values];
+		const struct vcd_values *b = model(&wave[1], &formats[1], name);
+		assert_int_equal(a->changes, b->changes);
+		for (size_t k = 1; k < a->changes; k++) { /* but for when the first value is written */
+			assert_int_equal(a->change[k].at_ps, b->change[k].at_ps);
+			assert_int_equal(a->change[k].value, b->change[k].value);
+		}
+	}
+	vcd_free(&wave[0]);
+	vcd_free(&wave[1]);
+}
+
+static void check_same_results(const char *wave, const char *extra)
+{
+	static const char *const parts[] = {"jobs", "device", "link", "stages_ns"};
+	json_t *with = run_with_wave(wave, extra), *without = run_without_wave(extra);
+	for (unsigned k = 0; k < ARRAY_SIZE(parts); k++)
+		assert_true(json_equal(json_object_get(with, parts[k]), json_object_get(without, parts[k])));
+	json_decref(with);
+	json_decref(without);
 }
 
 static void test_wave_changes_no_result(void **state)
 {
 	(void)state;
-	const char *path = program_file_of("same.vcd", "");
-	char arguments[300];
-	static const char *const extra[] = {"", "--set device.offload=firmware"};
-	for (unsigned i = 0; i < ARRAY_SIZE(extra); i++) {
-		json_t *with = run_with_wave(path, extra[i]);
-		snprintf(arguments, sizeof(arguments), "--job %s %s", program_file_of("wave.fio", job),
-			 extra[i]);
-		json_t *without = program_run_json(arguments);
-		static const char *const parts[] = {"jobs", "device", "link", "stages_ns"};
-		for (unsigned k = 0; k < ARRAY_SIZE(parts); k++)
-			assert_true(json_equal(json_object_get(with, parts[k]),
-					       json_object_get(without, parts[k])));
-		json_decref(with);
-		json_decref(without);
+	for (unsigned i = 0; i < ARRAY_SIZE(formats); i++) {
+		check_same_results(wave_path("same", &formats[i]), "");
+		check_same_results(wave_path("same", &formats[i]), "--set device.offload=firmware");
 	}
 }
 
 static void test_wave_that_cannot_be_written_is_named(void **state)
 {
 	(void)state;
-	struct program_result result = program_run("run --wave /nonexistent/x.vcd", 60);
-	assert_int_equal(result.status, 2);
-	assert_non_null(
-		strstr(result.err, "--wave /nonexistent/x.vcd: cannot write: No such file or directory"));
-	program_free(&result);
+	static const struct {
+		const char *arguments, *complaint;
+	} cases[] = {
+		{"run --wave /nonexistent/x.vcd",
+		 "--wave /nonexistent/x.vcd: cannot write: No such file or directory"},
+		{"run --wave /nonexistent/x",
+		 "--wave /nonexistent/x.vcd: cannot write: No such file or directory"},
+		{"run --wave /nonexistent/x.fst",
+		 "--wave /nonexistent/x.fst: cannot write: No such file or directory"},
+	};
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct program_result result = program_run(cases[i].arguments, 60);
+		assert_int_equal(result.status, 2);
+		assert_non_null(strstr(result.err, cases[i].complaint));
+		program_free(&result);
+	}
+}
+
+/* Runs with at most `blocks` of 1 KiB in a file, which is as a full disk is to whoever minds the signal. */
+static struct program_result run_limited(unsigned blocks, const char *wave, const char *job_path)
+{
+	char line[900];
+	snprintf(line, sizeof(line), "sh -c trap@''@XFSZ;ulimit@-f@%u;exec@%s@run@--wave@%s@--job@%s",
+		 blocks * 2, program_itself(), wave, job_path);
+	struct program_child child = program_spawn(line, 120);
+	return program_wait(&child);
+}
+
+static void test_wave_on_a_full_disk_is_told(void **state)
+{
+	(void)state;
+	const char *longer =
+		program_file_of("longer.fio", "[a]\nrw=randread\nbs=4k\niodepth=4\nnumber_ios=8000\n");
+	for (unsigned i = 0; i < ARRAY_SIZE(formats); i++) {
+		const char *path = wave_path("full", &formats[i]);
+		/* Full from the beginning, and while it runs. */
+		struct program_result result = run_limited(10, path, longer);
+		assert_int_equal(result.status, 2);
+		assert_non_null(strstr(result.err, ": cannot write: "));
+		program_free(&result);
+		result = run_limited(300, path, longer);
+		assert_int_equal(result.status, 2);
+		assert_non_null(strstr(result.err, ": could not be written; is the disk full?"));
+		program_free(&result);
+	}
 }
 
 int main(void)
@@ -180,8 +213,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_wave_signals_end_where_the_results_say),
 		cmocka_unit_test(test_wave_shows_every_block_at_work),
+		cmocka_unit_test(test_wave_is_the_same_in_both_formats),
 		cmocka_unit_test(test_wave_changes_no_result),
 		cmocka_unit_test(test_wave_that_cannot_be_written_is_named),
+		cmocka_unit_test(test_wave_on_a_full_disk_is_told),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
