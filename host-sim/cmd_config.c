@@ -11,12 +11,21 @@ static void usage(FILE *out)
 	      out);
 }
 
+static int complain(const char *reason)
+{
+	fprintf(stderr, "kickstand config: %s\n", reason);
+	return EXIT_USAGE;
+}
+
 int cmd_config(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"config", required_argument, NULL, 'c'}, {"set", required_argument, NULL, 's'},
-		{"ini", no_argument, NULL, 'i'},          {"markdown", no_argument, NULL, 'm'},
-		{"help", no_argument, NULL, 'h'},         {0},
+		{"config", required_argument, NULL, OPTION_CONFIG},
+		{"set", required_argument, NULL, OPTION_SET},
+		{"ini", no_argument, NULL, 'i'},
+		{"markdown", no_argument, NULL, 'm'},
+		{"help", no_argument, NULL, 'h'},
+		{0},
 	};
 	struct config config;
 	enum config_format format = CONFIG_FORMAT_TABLE;
@@ -26,12 +35,10 @@ int cmd_config(int argc, char **argv)
 	optind = 1;
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (option) {
-		case 'c':
-		case 's':
-			if (option_config(&config, option == 'c', optarg, error, sizeof(error)) != 0) {
-				fprintf(stderr, "kickstand config: %s\n", error);
-				return EXIT_USAGE;
-			}
+		case OPTION_CONFIG:
+		case OPTION_SET:
+			if (option_config(&config, option, optarg, error, sizeof(error)) != 0)
+				return complain(error);
 			break;
 		case 'i': format = CONFIG_FORMAT_INI; break;
 		case 'm': format = CONFIG_FORMAT_MARKDOWN; break;
@@ -39,10 +46,8 @@ int cmd_config(int argc, char **argv)
 		default: return EXIT_USAGE; /* getopt has said what is wrong */
 		}
 	}
-	if (optind < argc) {
-		fprintf(stderr, "kickstand config: unexpected argument '%s'\n", argv[optind]);
-		return EXIT_USAGE;
-	}
+	if (options_end(argc, argv, error, sizeof(error)) != 0)
+		return complain(error);
 	config_print(&config, format, stdout);
 	return EXIT_OK;
 }

@@ -21,7 +21,7 @@ static const char default_disk[] = "ram:64M";
 struct arguments {
 	struct config config;
 	const char *job, *disk, *json, *trace, *wave, *firmware, *connect;
-	bool verbose, quiet;
+	bool verbose;
 };
 
 static void usage(FILE *out)
@@ -37,8 +37,11 @@ static void usage(FILE *out)
 	      "  --seed N                the same as --set sim.seed=N\n"
 	      "  --json FILE             results for machines, - for standard output (then no report)\n"
 	      "  --trace FILE            timeline for Perfetto or chrome://tracing\n"
-	      "  --wave FILE             VCD file of the blocks' signals, for GTKWave and the like (.vcd is "
-	      "added)\n"
+	      "  --wave FILE             the blocks' signals, for GTKWave: FILE.fst has those of the model "
+	      "and "
+	      "of RTL,\n"
+	      "                          FILE.vcd (or any other name, .vcd is added) those of the model "
+	      "only\n"
 	      "  --firmware ELF          another firmware than the one built with the program\n"
 	      "  --connect vfio-user:PATH  drive the card of `kickstand serve --vfio-user PATH` instead; "
 	      "times are "
@@ -68,11 +71,11 @@ static int complain(const char *reason)
 static int parse_arguments(struct arguments *arguments, int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"config", required_argument, NULL, 'c'},
-		{"set", required_argument, NULL, 's'},
+		{"config", required_argument, NULL, OPTION_CONFIG},
+		{"set", required_argument, NULL, OPTION_SET},
 		{"job", required_argument, NULL, 'j'},
 		{"disk", required_argument, NULL, 'd'},
-		{"seed", required_argument, NULL, 'S'},
+		{"seed", required_argument, NULL, OPTION_SEED},
 		{"json", required_argument, NULL, 'J'},
 		{"trace", required_argument, NULL, 't'},
 		{"wave", required_argument, NULL, 'w'},
@@ -82,24 +85,17 @@ static int parse_arguments(struct arguments *arguments, int argc, char **argv)
 		{"help", no_argument, NULL, 'h'},
 		{0},
 	};
-	char text[400], error[400];
+	char error[400];
 	int option;
 	config_defaults(&arguments->config);
 	optind = 1;
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (option) {
-		case 'c':
-		case 's':
-			if (option_config(&arguments->config, option == 'c', optarg, error, sizeof(error)) !=
-			    0)
+		case OPTION_CONFIG:
+		case OPTION_SET:
+		case OPTION_SEED:
+			if (option_config(&arguments->config, option, optarg, error, sizeof(error)) != 0)
 				return complain(error);
-			break;
-		case 'S':
-			snprintf(text, sizeof(text), "sim.seed=%s", optarg);
-			if (config_set(&arguments->config, text, error, sizeof(error)) != 0) {
-				snprintf(text, sizeof(text), "--seed: '%s' is not a number", optarg);
-				return complain(text);
-			}
 			break;
 		case 'j': arguments->job = optarg; break;
 		case 'd': arguments->disk = optarg; break;
@@ -113,11 +109,8 @@ static int parse_arguments(struct arguments *arguments, int argc, char **argv)
 		default: return EXIT_USAGE; /* getopt has said what is wrong */
 		}
 	}
-	if (optind < argc) {
-		snprintf(text, sizeof(text),
-			 "unexpected argument '%s'; `kickstand run --help` lists the options", argv[optind]);
-		return complain(text);
-	}
+	if (options_end(argc, argv, error, sizeof(error)) != 0)
+		return complain(error);
 	return -1;
 }
 

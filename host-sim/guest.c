@@ -166,6 +166,13 @@ static bool urgent(void *ctx, const uint8_t *wire, size_t size)
 	return root_urgent(((struct guest *)ctx)->root, wire, size);
 }
 
+void guest_init(struct guest *guest, const struct config *config, void *user)
+{
+	*guest = (struct guest){.config = config, .user = user, .cpus = guest_cpu_count(config)};
+	for (unsigned i = 0; i < guest->cpus; i++)
+		guest->cpu[i] = (struct guest_cpu){.guest = guest, .index = i, .wake = kernel_event_create()};
+}
+
 int guest_create(struct guest *guest, const struct config *config, const struct guest_options *options,
 		 char *error, size_t error_size)
 {
@@ -176,12 +183,9 @@ int guest_create(struct guest *guest, const struct config *config, const struct 
 						.urgent = urgent,
 						.observer = options->observer,
 						.log = log_card};
-	memset(guest, 0, sizeof(*guest));
-	guest->config = config;
-	guest->user = options->user;
+	guest_init(guest, config, options->user);
 	guest->log = options->log;
 	guest->interrupts = options->elsewhere;
-	guest->cpus = guest_cpu_count(config);
 	guest->ops = (struct host_ops){
 		.ctx = guest,
 		.config_read = config_read,
@@ -193,8 +197,6 @@ int guest_create(struct guest *guest, const struct config *config, const struct 
 		.msi_message = msi_message,
 		.delay_ns = delay_ns,
 	};
-	for (unsigned i = 0; i < guest->cpus; i++)
-		guest->cpu[i] = (struct guest_cpu){.guest = guest, .index = i, .wake = kernel_event_create()};
 	if (memory_create(&guest->memory, config->host.memory_base,
 			  options->elsewhere ? 0 : config->host.memory_bytes, error, error_size) != 0)
 		goto failed;
@@ -213,6 +215,18 @@ int guest_create(struct guest *guest, const struct config *config, const struct 
 failed:
 	guest_destroy(guest);
 	return -1;
+}
+
+const char *guest_card_failure(const struct guest *guest)
+{
+	static const char *const reasons[] = {
+		[DEVICE_OK] = NULL,
+		[DEVICE_TRAP] = "the firmware took a fatal trap",
+		[DEVICE_ASSERTION] = "the firmware stopped on an assertion",
+		[DEVICE_HALTED] = "the core halted",
+		[DEVICE_STUCK] = "the core is stuck (a jump to itself, or a trap handler that traps)",
+	};
+	return reasons[device_failure(guest->device)];
 }
 
 void guest_destroy(struct guest *guest)

@@ -62,10 +62,17 @@ struct guest_options {
 /* Number of CPUs the configuration asks for. */
 unsigned guest_cpu_count(const struct config *config);
 
+/* An empty machine of the configuration's, with its CPUs: for guest_create, and for those whose card is elsewhere. The
+ * configuration stays the caller's. */
+void guest_init(struct guest *guest, const struct config *config, void *user);
+
 /* Builds machine and card. Returns 0, or -1 with a one-line reason. The configuration stays the caller's. */
 MUST_USE int guest_create(struct guest *guest, const struct config *config,
 			  const struct guest_options *options, char *error, size_t error_size);
 void guest_destroy(struct guest *guest);
+
+/* Why the card has stopped, for a person; NULL: it has not. */
+const char *guest_card_failure(const struct guest *guest);
 
 /* Charges time to a CPU. Only from a thread. */
 void guest_cpu_spend(struct guest_cpu *cpu, uint64_t ps);

@@ -12,6 +12,8 @@ static const struct {
 } commands[] = {
 	{"run", cmd_run, "simulate a guest doing a fio job's I/O through the card"},
 	{"serve", cmd_serve, "put the card behind a socket, for QEMU and others"},
+	{"sweep", cmd_sweep, "run many configurations, and put their results together"},
+	{"compare", cmd_compare, "tell what changed between results, and whether by more than chance"},
 	{"core", cmd_core, "run a bare program on the core"},
 	{"config", cmd_config, "print every configuration key"},
 };

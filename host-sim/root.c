@@ -31,12 +31,6 @@ struct allowed {
 	unsigned access;
 };
 
-/* A read of the card whose data comes later. */
-struct asked {
-	bool waits;
-	struct tlp req;
-};
-
 struct root {
 	const struct config *config;
 	struct memory *memory;
@@ -50,7 +44,8 @@ struct root {
 	struct allowed *allowed; /* by address */
 	size_t allowed_count, allowed_room, allowed_last;
 	uint64_t card_tag_busy_ps[CARD_TAGS]; /* until when a tag of the card is outstanding */
-	struct asked asked[CARD_TAGS];        /* by tag */
+	bool asked[CARD_TAGS];                /* by tag: the data of the card's read comes later */
+	struct tlp asked_req[CARD_TAGS];      /* that read */
 	bool master_off; /* the host has read that Bus Master Enable is clear, and has not set it since */
 	root_tap_fn *tap;
 	void *tap_ctx;
@@ -319,22 +314,23 @@ static bool read_region(struct root *root, const struct tlp *req, uint8_t *copy,
 			*data = copy;
 		return false;
 	}
-	root->asked[req->tag] = (struct asked){.waits = true, .req = *req};
-	root->asked[req->tag].waits = region->ops->ask(region->ctx, req->addr, bytes, req->tag);
-	return root->asked[req->tag].waits;
+	root->asked_req[req->tag] = *req;
+	root->asked[req->tag] = region->ops->ask(region->ctx, req->addr, bytes, req->tag);
+	return root->asked[req->tag];
 }
 
 void root_read_done(struct root *root, unsigned token, const uint8_t *data)
 {
-	struct asked *asked = &root->asked[token % CARD_TAGS];
-	if (!asked->waits)
-		return; /* the link has been reset */
-	asked->waits = false;
+	unsigned tag = token % CARD_TAGS;
+	const struct tlp *req = &root->asked_req[tag];
+	if (!root->asked[tag])
+		return; /* the link has been reset, or the tag is another read's by now */
+	root->asked[tag] = false;
 	if (data) {
-		send_data(root, kernel_now_ps(), &asked->req, data, ROOT_FAULT_NONE);
+		send_data(root, kernel_now_ps(), req, data, ROOT_FAULT_NONE);
 	} else {
-		no_memory(root, &asked->req);
-		send_status(root, kernel_now_ps(), &asked->req, TLP_UR);
+		no_memory(root, req);
+		send_status(root, kernel_now_ps(), req, TLP_UR);
 	}
 }
 
@@ -350,6 +346,8 @@ static void answer_read(struct root *root, uint64_t arrive_ps, const struct tlp 
 		root->faults ? take_fault(root, addr, bytes, &delay_ps) : ROOT_FAULT_NONE;
 	ready_ps += delay_ps;
 	root->card_tag_busy_ps[req->tag] = fault == ROOT_FAULT_DROP ? arrive_ps : ready_ps;
+	/* The card has given up a read that had this tag (TAG-006): its data, should it still come, is nobody's. */
+	root->asked[req->tag] = false;
 	uint8_t copy[TLP_PAYLOAD_BYTES_MAX];
 	const uint8_t *data = memory_at(root->memory, req->addr, req->length_dw * 4u);
 	if (!data && fault == ROOT_FAULT_NONE && read_region(root, req, copy, &data))
@@ -584,17 +582,21 @@ static uint32_t bytes_mask(unsigned bytes)
 	return bytes == 4 ? UINT32_MAX : (UINT32_C(1) << 8 * bytes) - 1;
 }
 
-uint32_t root_config_read(struct root *root, unsigned reg, unsigned bytes)
+static struct tlp config_tlp(enum tlp_type type, unsigned reg, unsigned bytes)
 {
-	uint8_t data[TLP_PAYLOAD_BYTES_MAX];
-	struct tlp answer;
-	struct tlp request = {
-		.type = TLP_CFGRD0,
+	return (struct tlp){
+		.type = type,
 		.length_dw = 1,
 		.first_be = byte_enables(reg, bytes),
 		.dest_id = CARD_ID,
 		.reg = (uint16_t)(reg & ~3u),
 	};
+}
+
+uint32_t root_config_read(struct root *root, unsigned reg, unsigned bytes)
+{
+	uint8_t data[TLP_PAYLOAD_BYTES_MAX];
+	struct tlp answer, request = config_tlp(TLP_CFGRD0, reg, bytes);
 	if (!config_request(root, &request, &answer, data))
 		return bytes_mask(bytes);
 	if (request.reg == PCI_COMMAND && (request.first_be & 1))
@@ -605,15 +607,8 @@ uint32_t root_config_read(struct root *root, unsigned reg, unsigned bytes)
 void root_config_write(struct root *root, unsigned reg, unsigned bytes, uint32_t value)
 {
 	uint8_t data[4], ignored[TLP_PAYLOAD_BYTES_MAX];
-	struct tlp answer;
-	struct tlp request = {
-		.type = TLP_CFGWR0,
-		.length_dw = 1,
-		.first_be = byte_enables(reg, bytes),
-		.dest_id = CARD_ID,
-		.reg = (uint16_t)(reg & ~3u),
-		.payload = data,
-	};
+	struct tlp answer, request = config_tlp(TLP_CFGWR0, reg, bytes);
+	request.payload = data;
 	store_le32(data, value << 8 * (reg & 3));
 	if (request.reg == PCI_COMMAND && (request.first_be & 1) && (load_le32(data) & PCI_COMMAND_MASTER))
 		root->master_off = false;

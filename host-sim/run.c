@@ -1,5 +1,7 @@
 #include "host-sim/run.h"
 
+#include "host-sim/driver/settings.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -212,28 +214,6 @@ static uint32_t largest_request(const struct fio_jobs *jobs)
 	return bytes;
 }
 
-static struct blk_settings driver_settings(const struct run *run)
-{
-	const struct config *config = run->options.config;
-	return (struct blk_settings){
-		.pci = {.mps_bytes = config->link.mps,
-			.mrrs_bytes = config->link.mrrs,
-			.extended_tags = config->link.tags > 32,
-			.tags_10bit = config->link.tags > 256},
-		.event_idx = config->guest.event_idx,
-		.indirect = config->guest.indirect,
-		.notification_data = config->guest.notification_data,
-		.in_order = config->guest.in_order,
-		.config_wce = config->guest.config_wce,
-		.msix = config->guest.msix,
-		.queues = config->guest.queues,
-		.queue_size = config->guest.queue_size,
-		.segment_bytes = config->guest.segment_bytes,
-		.max_bytes = largest_request(run->options.jobs),
-		.vcpus = run->guest.cpus,
-	};
-}
-
 /* Jobs against disk and card. */
 static bool check_jobs(struct run *run)
 {
@@ -304,7 +284,8 @@ static bool create_shared(struct run *run, const struct store_info *info, uint64
 
 static bool probe(struct run *run)
 {
-	struct blk_settings settings = driver_settings(run);
+	struct blk_settings settings =
+		blk_settings_of(run->options.config, largest_request(run->options.jobs), run->guest.cpus);
 	char error[400];
 	if (blk_probe(&run->blk, &run->guest.ops, &settings, error, sizeof(error)) != 0) {
 		fail(run, RUN_FAILED, "%s", error);
@@ -390,13 +371,7 @@ static void check_progress(struct run *run)
 
 static void check_failures(struct run *run)
 {
-	static const char *const reasons[] = {
-		[DEVICE_OK] = NULL,
-		[DEVICE_TRAP] = "the firmware took a fatal trap",
-		[DEVICE_ASSERTION] = "the firmware stopped on an assertion",
-		[DEVICE_HALTED] = "the core halted",
-	};
-	const char *reason = reasons[device_failure(run->guest.device)];
+	const char *reason = guest_card_failure(&run->guest);
 	if (reason)
 		fail(run, RUN_FAILED, "%s at %" PRIu64 " ns", reason, kernel_now_ps() / PS_PER_NS);
 	else if (kernel_next_ps() == TIME_NEVER_PS)
@@ -541,13 +516,11 @@ static void audit(struct run *run)
 static int open_wave(struct run *run)
 {
 	char error[300];
-	if (kernel_wave_open(run->options.wave, device_sample, run->guest.device, error, sizeof(error)) !=
-	    0) {
-		fail(run, RUN_REFUSED, "%s", error);
-		return -1;
-	}
-	device_trace(run->guest.device);
-	return 0;
+	const struct wave_source source = device_wave(run->guest.device);
+	if (wave_open(run->options.wave, &source, error, sizeof(error)) == 0)
+		return 0;
+	fail(run, RUN_REFUSED, "%s", error);
+	return -1;
 }
 
 void run_execute(struct run *run, const struct run_options *options)
@@ -578,7 +551,7 @@ void run_execute(struct run *run, const struct run_options *options)
 		return;
 	kernel_thread_spawn("cpu0", boot_cpu, run);
 	watch(run);
-	if (options->wave && kernel_wave_close(error, sizeof(error)) != 0)
+	if (options->wave && wave_close(error, sizeof(error)) != 0)
 		fail(run, RUN_REFUSED, "%s", error);
 	if (run->outcome == RUN_DONE) {
 		check_quiescent(run);

@@ -18,7 +18,7 @@ struct run_options {
 	/* Drive a card behind a socket instead: there is no store then, and no firmware, trace or wave. NULL: none. */
 	struct vfio_client *remote;
 	const struct store_info *remote_disk;     /* what its disk held at the start; NULL: not known */
-	const char *wave;                         /* VCD file of the card's signals; NULL: none */
+	const char *wave;                         /* VCD or FST file of the card's signals; NULL: none */
 	bool progress;                            /* a line on standard error while it runs */
 	const volatile sig_atomic_t *stop;        /* not 0: end the jobs early; may be NULL */
 	void (*log)(void *ctx, const char *line); /* firmware console, checker; may be NULL */

@@ -1,14 +1,13 @@
 #include "host-sim/connect/vfio_client.h"
 
 #include "host-sim/connect/vfio_link.h"
+#include "host-sim/serve/event_fd.h"
 #include "rtl-model/kernel.h"
 
-#include <errno.h>
 #include <linux/pci_regs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -200,17 +199,11 @@ static void delay_ns(void *ctx, uint64_t ns)
 
 /* ---- interrupts ---- */
 
-static bool taken(int eventfd)
-{
-	uint64_t count;
-	return read(eventfd, &count, sizeof(count)) == sizeof(count);
-}
-
 static void vector_signalled(void *ctx)
 {
 	struct vector *vector = ctx;
 	struct guest *guest = vector->client->guest;
-	if (!taken(vector->eventfd))
+	if (!event_fd_take(vector->eventfd))
 		return;
 	unsigned index = (vector->entry[0] & 0xfffff) >> 12;
 	uint32_t entry = vector->entry[PCI_MSIX_ENTRY_DATA / 4] - GUEST_VECTOR_BASE;
@@ -225,7 +218,7 @@ static void vector_signalled(void *ctx)
 static void intx_signalled(void *ctx)
 {
 	struct vfio_client *client = ctx;
-	if (!taken(client->intx))
+	if (!event_fd_take(client->intx))
 		return;
 	client->guest->intx = true;
 	client->guest->cpu[0].interrupt_ps = kernel_now_ps();
@@ -266,16 +259,6 @@ static void find_table(struct vfio_client *client)
 	}
 }
 
-static int open_eventfd(struct vfio_client *client, loop_ready_fn *ready, void *ctx)
-{
-	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (fd >= 0 && loop_watch(client->loop, fd, ready, ctx) == 0)
-		return fd;
-	if (fd >= 0)
-		close(fd);
-	return -1;
-}
-
 static int create_vectors(struct vfio_client *client)
 {
 	client->vectors = client->table_bar < BARS ? min_u32(client->link.msix_vectors, GUEST_VECTORS) : 0;
@@ -286,11 +269,11 @@ static int create_vectors(struct vfio_client *client)
 		struct vector *vector = &client->vector[i];
 		*vector = (struct vector){.client = client, .index = i, .eventfd = -1};
 		vector->entry[PCI_MSIX_ENTRY_VECTOR_CTRL / 4] = PCI_MSIX_ENTRY_CTRL_MASKBIT;
-		vector->eventfd = open_eventfd(client, vector_signalled, vector);
+		vector->eventfd = event_fd_open(client->loop, vector_signalled, vector);
 		if (vector->eventfd < 0)
 			return -1;
 	}
-	client->intx = open_eventfd(client, intx_signalled, client);
+	client->intx = event_fd_open(client->loop, intx_signalled, client);
 	return client->intx < 0 ? -1 : 0;
 }
 
@@ -320,19 +303,10 @@ static int create_memory(struct vfio_client *client, struct memory *memory, cons
 	return result;
 }
 
-static void create_cpus(struct guest *guest, const struct config *config)
-{
-	guest->cpus = guest_cpu_count(config);
-	for (unsigned i = 0; i < guest->cpus; i++)
-		guest->cpu[i] = (struct guest_cpu){.guest = guest, .index = i, .wake = kernel_event_create()};
-}
-
 int vfio_client_guest(struct vfio_client *client, struct guest *guest, const struct config *config,
 		      struct loop *loop, char *error, size_t error_size)
 {
-	memset(guest, 0, sizeof(*guest));
-	guest->config = config;
-	guest->user = client;
+	guest_init(guest, config, client);
 	guest->ops = (struct host_ops){
 		.ctx = guest,
 		.config_read = config_read,
@@ -344,7 +318,6 @@ int vfio_client_guest(struct vfio_client *client, struct guest *guest, const str
 		.msi_message = msi_message,
 		.delay_ns = delay_ns,
 	};
-	create_cpus(guest, config);
 	client->guest = guest;
 	client->loop = loop;
 	client->link.memory = &guest->memory;

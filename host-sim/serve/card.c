@@ -1,5 +1,6 @@
 #include "host-sim/serve/card.h"
 
+#include "host-sim/driver/settings.h"
 #include "host-sim/root.h"
 #include "rtl-model/kernel.h"
 
@@ -64,19 +65,9 @@ void card_destroy(struct card *card)
 
 /* ---- start and reset ---- */
 
-static struct pci_settings settings_of(const struct card *card)
-{
-	return (struct pci_settings){
-		.mps_bytes = card->config->link.mps,
-		.mrrs_bytes = card->config->link.mrrs,
-		.extended_tags = card->config->link.tags > 32,
-		.tags_10bit = card->config->link.tags > 256,
-	};
-}
-
 int card_start(struct card *card, char *error, size_t error_size)
 {
-	const struct pci_settings settings = settings_of(card);
+	const struct pci_settings settings = pci_settings_of(card->config);
 	return pci_probe(&card->pci, &card->guest.ops, &settings, error, error_size);
 }
 
@@ -88,7 +79,7 @@ void card_reset(struct card *card)
 
 void card_restore(struct card *card)
 {
-	const struct pci_settings settings = settings_of(card);
+	const struct pci_settings settings = pci_settings_of(card->config);
 	uint64_t limit_ps = kernel_now_ps() + READY_LIMIT_PS;
 	/* Reads are answered CRS until the function is ready, and repeated (RC-003). */
 	while (root_config_read(card->guest.root, PCI_VENDOR_ID, 2) != card->pci.vendor_id) {

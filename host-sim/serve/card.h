@@ -19,6 +19,8 @@ struct card_sink {
 	void *ctx;
 	void (*message)(void *ctx, unsigned vector);
 	void (*intx)(void *ctx, bool level);
+	/* Whether the card waits for the client (loop_ports.held). May be NULL. */
+	bool (*held)(void *ctx);
 };
 
 struct card {
@@ -28,7 +30,6 @@ struct card {
 	struct pci_device pci;
 	struct loop *loop;
 	struct card_sink sink; /* functions NULL: nobody is there */
-	bool held;             /* loop_ports.held: the front-end sets it */
 	void (*log)(const char *line);
 };
 

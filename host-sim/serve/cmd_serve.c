@@ -65,10 +65,10 @@ static int parse_arguments(struct arguments *arguments, int argc, char **argv)
 	static const struct option options[] = {
 		{"vfio-user", required_argument, NULL, 'x'},
 		{"vhost-user", required_argument, NULL, 'o'},
-		{"config", required_argument, NULL, 'c'},
-		{"set", required_argument, NULL, 's'},
+		{"config", required_argument, NULL, OPTION_CONFIG},
+		{"set", required_argument, NULL, OPTION_SET},
 		{"disk", required_argument, NULL, 'd'},
-		{"seed", required_argument, NULL, 'S'},
+		{"seed", required_argument, NULL, OPTION_SEED},
 		{"json", required_argument, NULL, 'J'},
 		{"pace", required_argument, NULL, 'p'},
 		{"firmware", required_argument, NULL, 'f'},
@@ -77,24 +77,17 @@ static int parse_arguments(struct arguments *arguments, int argc, char **argv)
 		{"help", no_argument, NULL, 'h'},
 		{0},
 	};
-	char text[400], error[400];
+	char error[400];
 	int option;
 	config_defaults(&arguments->config);
 	optind = 1;
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (option) {
-		case 'c':
-		case 's':
-			if (option_config(&arguments->config, option == 'c', optarg, error, sizeof(error)) !=
-			    0)
+		case OPTION_CONFIG:
+		case OPTION_SET:
+		case OPTION_SEED:
+			if (option_config(&arguments->config, option, optarg, error, sizeof(error)) != 0)
 				return complain(error);
-			break;
-		case 'S':
-			snprintf(text, sizeof(text), "sim.seed=%s", optarg);
-			if (config_set(&arguments->config, text, error, sizeof(error)) != 0) {
-				snprintf(text, sizeof(text), "--seed: '%s' is not a number", optarg);
-				return complain(text);
-			}
 			break;
 		case 'p':
 			if (parse_pace(arguments, optarg) != -1)
@@ -111,12 +104,8 @@ static int parse_arguments(struct arguments *arguments, int argc, char **argv)
 		default: return EXIT_USAGE; /* getopt has said what is wrong */
 		}
 	}
-	if (optind < argc) {
-		snprintf(text, sizeof(text),
-			 "unexpected argument '%s'; `kickstand serve --help` lists the options",
-			 argv[optind]);
-		return complain(text);
-	}
+	if (options_end(argc, argv, error, sizeof(error)) != 0)
+		return complain(error);
 	if (!arguments->vfio_user == !arguments->vhost_user)
 		return complain("give either --vhost-user PATH or --vfio-user PATH");
 	return -1;

@@ -199,15 +199,15 @@ static void follow_clock(struct loop *loop)
 
 static bool held(const struct loop *loop)
 {
-	return loop->pace == LOOP_FREE && loop->ports.held && loop->ports.held(loop->ports.ctx);
+	return loop->ports.held && loop->ports.held(loop->ports.ctx);
 }
 
 static void run_slice(struct loop *loop)
 {
-	if (loop->pace == LOOP_WALL)
-		follow_clock(loop);
-	else if (held(loop))
+	if (held(loop))
 		kernel_run(kernel_now_ps() + 1); /* threads that have been woken */
+	else if (loop->pace == LOOP_WALL)
+		follow_clock(loop);
 	else if (kernel_next_ps() != TIME_NEVER_PS)
 		kernel_run(max_u64(kernel_next_ps(), kernel_now_ps()) + SLICE_PS);
 }
@@ -216,12 +216,13 @@ static void run_slice(struct loop *loop)
 static uint64_t idle_ns(const struct loop *loop)
 {
 	uint64_t next_ps = kernel_next_ps();
+	bool still = held(loop);
 	if (next_ps == TIME_NEVER_PS)
 		return UINT64_MAX;
-	uint64_t now_ps = loop->pace == LOOP_WALL ? wall_ps(loop) : kernel_now_ps();
+	uint64_t now_ps = loop->pace == LOOP_WALL && !still ? wall_ps(loop) : kernel_now_ps();
 	if (next_ps <= now_ps)
 		return 0;
-	if (held(loop))
+	if (still)
 		return UINT64_MAX;
 	if (loop->pace == LOOP_FREE && (next_ps - now_ps <= NEAR_PS || loop->ports.busy(loop->ports.ctx)))
 		return 0;
@@ -241,7 +242,7 @@ static void poll_descriptors(struct loop *loop)
 		epoll_pwait2(loop->epoll, events, READY_MAX, limit_ns == UINT64_MAX ? NULL : &limit, NULL);
 	if (limit_ns != 0)
 		loop->stats.asleep_ns += clock_ns() - before_ns;
-	if (loop->pace == LOOP_WALL)
+	if (loop->pace == LOOP_WALL && !held(loop))
 		follow_clock(loop); /* what comes in comes in now */
 	for (int i = 0; i < count; i++)
 		dispatch(loop, &events[i]);

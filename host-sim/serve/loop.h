@@ -16,8 +16,8 @@ struct loop_ports {
 	void *ctx;
 	/* Whether the card has work; without any, timers of the card wait for wall time. */
 	bool (*busy)(void *ctx);
-	/* Pace free: the card waits for an answer of the client, who is asking for nothing: simulated time stands still, so
-	 * that no timeout passes because the client is slow. May be NULL. */
+	/* The card waits for the client, who is asking for nothing: simulated time stands still, so that no timeout passes
+	 * because the client is slow. May be NULL. */
 	bool (*held)(void *ctx);
 	/* Between two slices of simulated time; true ends loop_run. May be NULL. */
 	bool (*over)(void *ctx);

@@ -1,5 +1,7 @@
 #include "host-sim/serve/serve.h"
 
+#include "host-sim/root.h"
+
 #include "rtl-model/kernel.h"
 
 #include <errno.h>
@@ -35,21 +37,21 @@ static bool busy(void *ctx)
 
 static bool held(void *ctx)
 {
-	return ((struct serve *)ctx)->card.held;
+	const struct card_sink *sink = &((struct serve *)ctx)->card.sink;
+	return sink->held && sink->held(sink->ctx);
 }
 
 static bool over(void *ctx)
 {
-	static const char *const reasons[] = {[DEVICE_TRAP] = "the firmware took a fatal trap",
-					      [DEVICE_ASSERTION] = "an assertion of the firmware failed",
-					      [DEVICE_HALTED] = "the core stopped"};
 	struct serve *serve = ctx;
-	enum device_failure failure = device_failure(serve->card.guest.device);
+	const char *failure = guest_card_failure(&serve->card.guest);
+	/* Bulk data lands by the slice: a front-end that sends it on must see in time how much there is. */
+	root_sync(serve->card.guest.root);
 	if (serve->record)
 		record_flush_if_idle(serve->record, device_oldest_request(serve->card.guest.device));
-	if (failure != DEVICE_OK)
-		fail(serve, SERVE_FAILED, reasons[failure]);
-	return failure != DEVICE_OK;
+	if (failure)
+		fail(serve, SERVE_FAILED, failure);
+	return failure != NULL;
 }
 
 static void end_signal(void *ctx)

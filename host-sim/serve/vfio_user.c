@@ -12,8 +12,6 @@
 /* A client that sends without end does not keep others from being looked at. */
 #define TURN_MESSAGES 64u
 #define TURN_PS       PS_PER_US
-/* Read off before closing: QEMU takes a socket that is closed with its bytes unread for a failure, and aborts. */
-#define LEFTOVER_BYTES (4u << 20)
 
 /* ---- replies ---- */
 
@@ -229,9 +227,12 @@ static int handle(struct vfio_user *client, struct channel_fds *fds)
 
 /* ---- the connection ---- */
 
-void vfio_user_hold(struct vfio_user *client)
+/* The card waits for the client's answer to a read, or for the client to take what it wrote, and the client has asked for
+ * nothing that takes simulated time: that stands still, or the card's timeouts would pass because the client is slow. */
+static bool held(void *ctx)
 {
-	client->card->held = client->listening && client->remote.outstanding != 0;
+	const struct vfio_user *client = ctx;
+	return client->waiting && (client->remote.outstanding != 0 || vfio_user_out_full(&client->out));
 }
 
 void vfio_user_was_reset(struct vfio_user *client)
@@ -242,17 +243,22 @@ void vfio_user_was_reset(struct vfio_user *client)
 	vfio_user_notify_reset(client);
 }
 
+void vfio_user_wait_for_room(struct vfio_user *client)
+{
+	client->waiting = true;
+	vfio_user_out_wait(&client->out);
+	client->waiting = false;
+}
+
 /* Receives the next message. NULL, or why the connection ends: "" if nothing is wrong with that. */
 static const char *receive(struct vfio_user *client, struct channel_fds *fds)
 {
 	uint8_t wire[VFIO_USER_HEADER_BYTES];
-	client->listening = true;
-	vfio_user_hold(client);
 	enum channel_result result = channel_receive(client->channel, wire, sizeof(wire), fds);
-	client->listening = false;
-	vfio_user_hold(client);
 	if (result == CHANNEL_END)
-		return client->out.queued_bytes ? "the client is gone, or takes no messages" : "";
+		return client->out.broken || client->out.queued_bytes != 0
+			       ? "the client is gone, or takes no messages"
+			       : "";
 	const char *reason = result == CHANNEL_OK ? vfio_user_get_header(wire, &client->header)
 						  : channel_result_name(result);
 	if (reason)
@@ -264,9 +270,18 @@ static const char *receive(struct vfio_user *client, struct channel_fds *fds)
 	return result == CHANNEL_END ? channel_result_name(CHANNEL_TRUNCATED) : channel_result_name(result);
 }
 
+static const char *wait_for_message(struct vfio_user *client, struct channel_fds *fds)
+{
+	vfio_user_wait_for_room(client);
+	client->waiting = true;
+	const char *reason = receive(client, fds);
+	client->waiting = false;
+	return reason;
+}
+
 static const char *serve_message(struct vfio_user *client, struct channel_fds *fds)
 {
-	const char *reason = receive(client, fds);
+	const char *reason = wait_for_message(client, fds);
 	if (reason)
 		return reason;
 	if ((client->header.flags & VFIO_USER_TYPE_MASK) == VFIO_USER_IS_REPLY)
@@ -279,28 +294,30 @@ static const char *serve_message(struct vfio_user *client, struct channel_fds *f
 		return "it did not begin with an acceptable VERSION";
 	if (vfio_user_dma_lost(client))
 		return "it has made a file shorter that it had given as memory";
-	vfio_user_out_wait(&client->out);
 	return NULL;
 }
 
 static void begin(struct vfio_user *client, struct channel *channel)
 {
 	client->channel = channel;
-	client->greeted = client->listening = false;
+	client->greeted = client->waiting = false;
 	client->unread = 0;
 	client->refused_posted = 0;
 	vfio_user_remote_init(client);
 	vfio_user_config_init(client);
 	vfio_user_config_reset(client);
 	vfio_user_irq_init(client);
+	client->card->sink.held = held;
 }
 
-static void drain_socket(const struct channel *channel)
+/* QEMU aborts when a socket is closed with its bytes unread, which it finds reset. So the client learns of the end first,
+ * and from then on cannot send. */
+static void hang_up(const struct channel *channel)
 {
 	uint8_t scrap[4096];
-	ssize_t got = 1;
-	for (size_t total = 0; total < LEFTOVER_BYTES && got > 0; total += (size_t)got)
-		got = recv(channel->fd, scrap, sizeof(scrap), MSG_DONTWAIT);
+	shutdown(channel->fd, SHUT_RDWR);
+	while (recv(channel->fd, scrap, sizeof(scrap), MSG_DONTWAIT) > 0)
+		;
 }
 
 /* Gives back everything of the client's; the card must not be using it any more. */
@@ -310,7 +327,6 @@ static void release(struct vfio_user *client)
 	vfio_user_notify_close(client);
 	vfio_user_dma_close(client);
 	vfio_user_remote_close(client);
-	vfio_user_hold(client);
 	client->channel = NULL;
 }
 
@@ -321,7 +337,10 @@ static void end(struct vfio_user *client, const char *reason)
 	if (client->refused_posted != 0)
 		card_say(client->card, "vfio-user: %" PRIu64 " bad commands that asked for no reply",
 			 client->refused_posted);
-	drain_socket(client->channel);
+	if (client->remote.refused_writes != 0)
+		card_say(client->card, "vfio-user: %" PRIu64 " writes of the card that the client refused",
+			 client->remote.refused_writes);
+	hang_up(client->channel);
 	/* When everything ends, so does simulated time: vfio_user_destroy does the rest. */
 	if (loop_stopping(client->card->loop))
 		return;

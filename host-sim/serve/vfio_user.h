@@ -43,7 +43,9 @@ void vfio_user_out_close(struct vfio_user_out *out);
 /* From anywhere. Messages leave in order of the calls; descriptors must stay open until the connection ends. */
 void vfio_user_out_send(struct vfio_user_out *out, const void *message, size_t bytes, const int *fds,
 			unsigned fd_count);
-/* From a kernel thread: waits while there is so much queued that a client who reads slowly must be slowed down. */
+/* There is so much queued that whoever makes more of it has to wait until the client has read some. */
+bool vfio_user_out_full(const struct vfio_user_out *out);
+/* From a kernel thread: waits while that is so. */
 void vfio_user_out_wait(struct vfio_user_out *out);
 
 /* ---- configuration space ---- */
@@ -158,6 +160,8 @@ struct vfio_user_ask {
 struct vfio_user_remote {
 	struct vfio_user_ask ask[VFIO_USER_ASKS]; /* by message id */
 	unsigned last, outstanding;
+	uint64_t
+		refused_writes; /* the card's; as after a reset by the client, which has switched it off as a master */
 	enum { LAYOUT_UNKNOWN, LAYOUT_ASKED, LAYOUT_KNOWN } state;
 	enum vfio_user_layout layout;
 	struct vfio_user_held *held, **held_last; /* until the layout is known */
@@ -225,7 +229,7 @@ struct vfio_user {
 	uint8_t *payload;               /* VFIO_USER_PAYLOAD_MAX */
 	uint8_t *reply;                 /* header and payload */
 	bool greeted;                   /* VERSION has been agreed on */
-	bool listening;                 /* waits for the client's next message */
+	bool waiting;                   /* for the client: its next message, or that it reads ours */
 	unsigned unread;                /* posted writes since the last read */
 	uint64_t refused_posted;        /* bad ones, which nobody can be told of */
 	struct vfio_user_out out;
@@ -240,8 +244,8 @@ struct vfio_user {
 void vfio_user_reply(struct vfio_user *client, const void *payload, size_t bytes, const int *fds,
 		     unsigned fd_count);
 
-/* A read of the card stands behind an answer of the client: whether simulated time may go on meanwhile. */
-void vfio_user_hold(struct vfio_user *client);
+/* Waits until the client has read so much that there is room for more. */
+void vfio_user_wait_for_room(struct vfio_user *client);
 
 /* After a reset of the card of any kind: the guest's view of everything follows. */
 void vfio_user_was_reset(struct vfio_user *client);

@@ -179,6 +179,7 @@ static void drain(struct vfio_user *client)
 	while (client->remote.outstanding == 0 && !loop_stopping(client->card->loop)) {
 		if (card_drain(client->card, DRAIN_NS))
 			return;
+		vfio_user_wait_for_room(client);
 		if (kernel_now_ps() >= limit_ps) {
 			card_say(client->card, "vfio-user: DMA_UNMAP while the card does not come to rest");
 			return;

@@ -1,11 +1,8 @@
+#include "host-sim/serve/event_fd.h"
 #include "host-sim/serve/vfio_user.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #define TABLE_ENTRY_BYTES 16u
 
@@ -20,49 +17,25 @@ unsigned vfio_user_irq_count(const struct vfio_user *client, unsigned index)
 
 /* ---- eventfds ---- */
 
-/* Anything else could block us, or end us with SIGPIPE. The client's end shares the flag. */
-static bool usable(int fd)
+static void signal_client(struct vfio_user *client, int fd)
 {
-	char path[40], target[40];
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	ssize_t length = readlink(path, target, sizeof(target) - 1);
-	if (length < 0)
-		return false;
-	target[length] = '\0';
-	int flags = fcntl(fd, F_GETFL);
-	return strcmp(target, "anon_inode:[eventfd]") == 0 && flags >= 0 &&
-	       fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0;
-}
-
-/* Adds 1. A counter that is full already says that there is something. */
-static void signal_fd(struct vfio_user *client, int fd)
-{
-	const uint64_t one = 1;
-	struct pollfd room = {.fd = fd, .events = POLLOUT};
 	if (fd < 0)
 		client->irqs.unbound++;
-	else if (poll(&room, 1, 0) == 1 && write(fd, &one, sizeof(one)) == sizeof(one))
+	else if (event_fd_signal(fd))
 		client->irqs.signalled++;
-}
-
-static void put_fd(int *slot, int fd)
-{
-	if (*slot >= 0)
-		close(*slot);
-	*slot = fd;
 }
 
 /* ---- MSI-X ---- */
 
 void vfio_user_irq_vector(struct vfio_user *client, unsigned vector)
 {
-	signal_fd(client, client->irqs.vector[vector]);
+	signal_client(client, client->irqs.vector[vector]);
 }
 
 static void bind_vector(struct vfio_user *client, unsigned vector, int fd)
 {
 	bool was = client->irqs.vector[vector] >= 0;
-	put_fd(&client->irqs.vector[vector], fd);
+	event_fd_replace(&client->irqs.vector[vector], fd);
 	if (fd >= 0 && !was)
 		card_bind_vector(client->card, vector);
 	else if (fd < 0 && was)
@@ -77,7 +50,7 @@ void vfio_user_irq_intx(struct vfio_user *client)
 	if (!irqs->level || irqs->masked || irqs->intx < 0)
 		return;
 	irqs->masked = true;
-	signal_fd(client, irqs->intx);
+	signal_client(client, irqs->intx);
 }
 
 static void unmask_intx(struct vfio_user *client)
@@ -88,39 +61,33 @@ static void unmask_intx(struct vfio_user *client)
 
 static void bind_intx(struct vfio_user *client, int fd)
 {
-	put_fd(&client->irqs.intx, fd);
+	event_fd_replace(&client->irqs.intx, fd);
 	unmask_intx(client);
 }
 
 /* The client's kernel asks by these descriptors (resampling). */
-static bool asked(int fd)
-{
-	uint64_t count;
-	return read(fd, &count, sizeof(count)) == sizeof(count);
-}
-
 static void mask_asked(void *ctx)
 {
 	struct vfio_user *client = ctx;
-	if (asked(client->irqs.mask))
+	if (event_fd_take(client->irqs.mask))
 		client->irqs.masked = true;
 }
 
 static void unmask_asked(void *ctx)
 {
 	struct vfio_user *client = ctx;
-	if (asked(client->irqs.unmask))
+	if (event_fd_take(client->irqs.unmask))
 		unmask_intx(client);
 }
 
 static int watch_fd(struct vfio_user *client, int *slot, int fd, loop_ready_fn *ready)
 {
 	loop_unwatch(client->card->loop, *slot);
-	put_fd(slot, fd);
+	event_fd_replace(slot, fd);
 	if (fd < 0 || loop_watch(client->card->loop, fd, ready, client) == 0)
 		return 0;
 	int error = errno;
-	put_fd(slot, -1);
+	event_fd_replace(slot, -1);
 	return error;
 }
 
@@ -142,7 +109,7 @@ static int set_fd(struct vfio_user *client, const struct vfio_user_set_irqs *set
 static int set_fds(struct vfio_user *client, const struct vfio_user_set_irqs *set, struct channel_fds *fds)
 {
 	for (unsigned i = 0; i < fds->count; i++)
-		if (!usable(fds->fd[i]))
+		if (!event_fd_accept(fds->fd[i]))
 			return EINVAL;
 	/* Without descriptors the same range is unbound. */
 	int error = 0;
@@ -167,8 +134,8 @@ static void act(struct vfio_user *client, const struct vfio_user_set_irqs *set, 
 	else if (set->flags & VFIO_USER_SET_UNMASK)
 		unmask_intx(client);
 	else
-		signal_fd(client,
-			  set->index == VFIO_USER_IRQ_INTX ? client->irqs.intx : client->irqs.vector[vector]);
+		signal_client(client, set->index == VFIO_USER_IRQ_INTX ? client->irqs.intx
+								       : client->irqs.vector[vector]);
 }
 
 int vfio_user_irq_set(struct vfio_user *client, const uint8_t *payload, size_t bytes, struct channel_fds *fds)
@@ -249,9 +216,9 @@ void vfio_user_irq_close(struct vfio_user *client)
 	client->card->sink = (struct card_sink){0};
 	loop_unwatch(client->card->loop, irqs->mask);
 	loop_unwatch(client->card->loop, irqs->unmask);
-	put_fd(&irqs->intx, -1);
-	put_fd(&irqs->mask, -1);
-	put_fd(&irqs->unmask, -1);
+	event_fd_replace(&irqs->intx, -1);
+	event_fd_replace(&irqs->mask, -1);
+	event_fd_replace(&irqs->unmask, -1);
 	for (unsigned i = 0; i < CARD_VECTORS_MAX; i++)
-		put_fd(&irqs->vector[i], -1);
+		event_fd_replace(&irqs->vector[i], -1);
 }

@@ -1,12 +1,11 @@
-#include "host-sim/serve/vfio_user.h"
-
 #include "host-sim/root.h"
+#include "host-sim/serve/event_fd.h"
+#include "host-sim/serve/vfio_user.h"
 #include "rtl-model/kernel.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 /* Looks at the rings of a driver that does not ring: often while there is something to do, seldom otherwise. */
@@ -66,25 +65,15 @@ static void ring(const struct vfio_user_doorbell *doorbell)
 static void rung(void *ctx)
 {
 	struct vfio_user_doorbell *doorbell = ctx;
-	uint64_t count;
-	if (read(doorbell->eventfd, &count, sizeof(count)) == sizeof(count))
+	if (event_fd_take(doorbell->eventfd))
 		ring(doorbell);
 }
 
 static int open_eventfd(struct vfio_user_doorbell *doorbell)
 {
-	if (doorbell->eventfd >= 0)
-		return 0;
-	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (fd < 0)
-		return errno;
-	if (loop_watch(doorbell->client->card->loop, fd, rung, doorbell) != 0) {
-		int error = errno;
-		close(fd);
-		return error;
-	}
-	doorbell->eventfd = fd;
-	return 0;
+	if (doorbell->eventfd < 0)
+		doorbell->eventfd = event_fd_open(doorbell->client->card->loop, rung, doorbell);
+	return doorbell->eventfd < 0 ? errno : 0;
 }
 
 /* How many doorbells there can be descriptors for. None if the value written matters (virtio 1.4 §4.1.5.2), since a

@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* From here on the client's own requests wait; and here a client that takes nothing is given up. */
+/* From here on the client's own requests wait, and simulated time where they do; and here a client is given up. */
 #define SLOW_BYTES  (256u << 10)
 #define GIVEN_BYTES (64u << 20)
 
@@ -134,8 +134,13 @@ void vfio_user_out_send(struct vfio_user_out *out, const void *message, size_t b
 		give_up(out);
 }
 
+bool vfio_user_out_full(const struct vfio_user_out *out)
+{
+	return out->queued_bytes > SLOW_BYTES && !out->broken;
+}
+
 void vfio_user_out_wait(struct vfio_user_out *out)
 {
-	while (out->queued_bytes > SLOW_BYTES && !out->broken && !loop_stopping(out->channel.loop))
+	while (vfio_user_out_full(out) && !loop_stopping(out->channel.loop))
 		kernel_event_wait(out->moved);
 }

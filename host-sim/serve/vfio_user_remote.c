@@ -13,6 +13,10 @@
 
 #define HELD_BYTES_MAX (16u << 20)
 
+/* Writes ask for no reply. QEMU sends one all the same if the write fails, so they have an id that no question has. */
+#define POSTED_ID UINT16_MAX
+_Static_assert(VFIO_USER_ASKS <= POSTED_ID, "ids of questions");
+
 /* A message that cannot be sent before the layout is known. */
 struct vfio_user_held {
 	struct vfio_user_held *next;
@@ -153,7 +157,6 @@ static bool ask_read(void *ctx, uint64_t addr, uint32_t bytes, unsigned token)
 		remote->outstanding--;
 		return false;
 	}
-	vfio_user_hold(client);
 	return true;
 }
 
@@ -162,7 +165,7 @@ static bool write_later(void *ctx, uint64_t addr, uint32_t bytes, const uint8_t 
 	struct vfio_user *client = ctx;
 	client->remote.dirty = true;
 	client->remote.addr = addr;
-	return emit(client, 0, VFIO_USER_NO_REPLY, addr, bytes, data);
+	return emit(client, POSTED_ID, VFIO_USER_NO_REPLY, addr, bytes, data);
 }
 
 const struct memory_ops vfio_user_remote_ops = {.read = read_now, .write = write_later, .ask = ask_read};
@@ -190,9 +193,7 @@ static void send_fence(struct vfio_user *client)
 	memset(&remote->next, 0, sizeof(remote->next));
 	remote->dirty = false;
 	remote->fenced = ask && emit(client, id_of(remote, ask), 0, addr, 4, NULL);
-	if (remote->fenced)
-		vfio_user_hold(client);
-	else
+	if (!remote->fenced)
 		deliver(client); /* better early than never */
 }
 
@@ -236,6 +237,10 @@ const char *vfio_user_remote_reply(struct vfio_user *client, const struct vfio_u
 				   const uint8_t *payload)
 {
 	struct vfio_user_remote *remote = &client->remote;
+	if (header->id == POSTED_ID && header->command == VFIO_USER_DMA_WRITE) {
+		remote->refused_writes++;
+		return NULL;
+	}
 	if (header->id >= VFIO_USER_ASKS || remote->ask[header->id].kind == VFIO_USER_ASK_FREE)
 		return "a reply to nothing that was asked";
 	const struct vfio_user_ask ask = remote->ask[header->id];

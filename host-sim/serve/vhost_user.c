@@ -1,4 +1,4 @@
-/* The vhost-user front-end: connections. What a request means is in vhost_user_session.c, what becomes of the rings in
+/* The vhost-user front-end: connections. What a request means is in vhost_user_request*.c, what becomes of the rings in
  * vhost_user_card.c. */
 #include "host-sim/serve/front_end.h"
 #include "host-sim/serve/vhost_user_session.h"

@@ -1,9 +1,9 @@
 #include "host-sim/serve/vhost_user_card.h"
 
 #include "host-sim/root.h"
+#include "host-sim/serve/event_fd.h"
 #include "rtl-model/kernel.h"
 
-#include <errno.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
 #include <string.h>
@@ -68,20 +68,10 @@ uint64_t vhost_user_card_features(const struct vhost_user_card *card)
 
 /* ---- signals ---- */
 
-static void signal_fd(int fd)
-{
-	uint64_t one = 1;
-	if (fd < 0)
-		return;
-	/* Full, it is readable anyway. */
-	if (write(fd, &one, sizeof(one)) < 0)
-		return;
-}
-
 static void call(struct vhost_user_ring *ring)
 {
 	ring->called = ring->view.used;
-	signal_fd(ring->call);
+	event_fd_signal(ring->call);
 }
 
 /* ---- signals that are held back ---- */
@@ -165,18 +155,10 @@ static void ring_doorbell(const struct vhost_user_ring *ring)
 static void kicked(void *ctx)
 {
 	struct vhost_user_ring *ring = ctx;
-	uint64_t count;
-	if (read(ring->kick, &count, sizeof(count)) != sizeof(count))
+	if (!event_fd_take(ring->kick))
 		return;
 	ring->hold.kicks++;
 	ring_doorbell(ring);
-}
-
-static void replace_fd(int *slot, int fd)
-{
-	if (*slot >= 0)
-		close(*slot);
-	*slot = fd;
 }
 
 int vhost_user_card_set_kick(struct vhost_user_ring *ring, int fd)
@@ -184,21 +166,21 @@ int vhost_user_card_set_kick(struct vhost_user_ring *ring, int fd)
 	struct loop *loop = ring->owner->card->loop;
 	if (ring->kick >= 0)
 		loop_unwatch(loop, ring->kick);
-	replace_fd(&ring->kick, fd);
+	event_fd_replace(&ring->kick, fd);
 	/* Only a ring on the card is listened to: until then kicks wait in the descriptor. */
 	return fd >= 0 && ring->on_card ? loop_watch(loop, fd, kicked, ring) : 0;
 }
 
 void vhost_user_card_set_call(struct vhost_user_ring *ring, int fd)
 {
-	replace_fd(&ring->call, fd);
+	event_fd_replace(&ring->call, fd);
 	if (ring->on_card)
 		call(ring); /* what the old one, or none, was told may not have been heard */
 }
 
 void vhost_user_card_set_err(struct vhost_user_ring *ring, int fd)
 {
-	replace_fd(&ring->err, fd);
+	event_fd_replace(&ring->err, fd);
 }
 
 /* ---- a ring onto the card and off it ---- */
@@ -213,7 +195,7 @@ static void give_up(struct vhost_user_ring *ring, const char *reason)
 {
 	ring->failed = true;
 	card_say(ring->owner->card, "vhost-user: ring %u cannot run: %s", ring->index, reason);
-	signal_fd(ring->err);
+	event_fd_signal(ring->err);
 }
 
 /* The ring's parts in memory. Returns NULL, or what is wrong with them. */
@@ -507,7 +489,7 @@ bool vhost_user_card_check(struct vhost_user_card *card)
 	card_say(card->card, "vhost-user: the device needs a reset: the guest's rings make no sense to it");
 	for (unsigned i = 0; i < card->queues; i++)
 		if (card->ring[i].on_card)
-			signal_fd(card->ring[i].err);
+			event_fd_signal(card->ring[i].err);
 	return true;
 }
 
@@ -531,9 +513,9 @@ void vhost_user_card_drop(struct vhost_user_card *card)
 		struct vhost_user_ring *ring = &card->ring[i];
 		ring->view.cut = true;
 		take_off(ring);
-		replace_fd(&ring->kick, -1);
-		replace_fd(&ring->call, -1);
-		replace_fd(&ring->err, -1);
+		event_fd_replace(&ring->kick, -1);
+		event_fd_replace(&ring->call, -1);
+		event_fd_replace(&ring->err, -1);
 	}
 }
 

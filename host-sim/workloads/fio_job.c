@@ -4,10 +4,10 @@
  * does not call back for a section without options, merges neighbouring sections of the same name, and keeps the
  * line number to itself. */
 #include "host-sim/workloads/fio_options.h"
+#include "host-sim/workloads/text_place.h"
 
 #include <ctype.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,11 +15,8 @@
 
 struct reader {
 	struct fio_jobs *jobs;
-	const char *file;
-	unsigned line;
+	struct text_place at;
 	struct fio_job defaults; /* what the [global] sections so far have set */
-	char *error;
-	size_t error_size;
 
 	/* The section being read: its options are applied when all its lines are known. */
 	enum { SECTION_NONE, SECTION_GLOBAL, SECTION_JOB } section;
@@ -27,18 +24,6 @@ struct reader {
 	unsigned section_line;
 	struct fio_option_list options;
 };
-
-static int PRINTF_LIKE(3, 4) fail(struct reader *r, unsigned line, const char *format, ...)
-{
-	va_list args;
-	int length = snprintf(r->error, r->error_size, "%s:%u: ", r->file, line);
-	if (length < 0 || (size_t)length >= r->error_size)
-		return -1;
-	va_start(args, format);
-	vsnprintf(r->error + length, r->error_size - (size_t)length, format, args);
-	va_end(args);
-	return -1;
-}
 
 /* realloc of an array of `count` elements, which is to hold one more. */
 static void *grow(void *array, size_t count, size_t size)
@@ -48,7 +33,7 @@ static void *grow(void *array, size_t count, size_t size)
 
 static int out_of_memory(struct reader *r)
 {
-	return fail(r, r->line, "out of memory; split the job file");
+	return text_place_fail(&r->at, "out of memory; split the job file");
 }
 
 static int add_note(struct reader *r, unsigned line, const char *option, const char *reason)
@@ -58,9 +43,9 @@ static int add_note(struct reader *r, unsigned line, const char *option, const c
 	if (!note)
 		return out_of_memory(r);
 	r->jobs->note = note;
-	int length =
-		option ? asprintf(&text, "%s:%u: option '%s' is ignored: %s", r->file, line, option, reason)
-		       : asprintf(&text, "%s:%u: %s", r->file, line, reason);
+	int length = option ? asprintf(&text, "%s:%u: option '%s' is ignored: %s", r->at.file, line, option,
+				       reason)
+			    : asprintf(&text, "%s:%u: %s", r->at.file, line, reason);
 	if (length < 0)
 		return out_of_memory(r);
 	note[r->jobs->notes++] = text;
@@ -95,7 +80,8 @@ static int apply_option(struct reader *r, struct fio_job *job, const struct fio_
 	case FIO_IGNORED: return add_note(r, option->line, option->name, reason);
 	case FIO_REFUSED: break;
 	}
-	return fail(r, option->line, "option '%s'%s", option->name, reason);
+	r->at.line = option->line; /* the section's end has been read already */
+	return text_place_fail(&r->at, "option '%s'%s", option->name, reason);
 }
 
 /* kb_base gives the units of the whole section, so it goes first, as in fio. */
@@ -112,13 +98,13 @@ static int apply_options(struct reader *r, struct fio_job *job, const struct fio
 /* The log to replay; names are relative to the job file. */
 static int load_iolog(struct reader *r, struct fio_job *job)
 {
-	const char *slash = strrchr(r->file, '/');
-	int folder = slash && job->read_iolog[0] != '/' ? (int)(slash + 1 - r->file) : 0;
+	const char *slash = strrchr(r->at.file, '/');
+	int folder = slash && job->read_iolog[0] != '/' ? (int)(slash + 1 - r->at.file) : 0;
 	char *path;
 	job->iolog = calloc(1, sizeof(*job->iolog));
-	if (!job->iolog || asprintf(&path, "%.*s%s", folder, r->file, job->read_iolog) < 0)
+	if (!job->iolog || asprintf(&path, "%.*s%s", folder, r->at.file, job->read_iolog) < 0)
 		return out_of_memory(r);
-	int failed = iolog_load(job->iolog, path, job->replay_skip, r->error, r->error_size);
+	int failed = iolog_load(job->iolog, path, job->replay_skip, r->at.error, r->at.error_size);
 	free(path);
 	return failed;
 }
@@ -146,7 +132,8 @@ static int end_job(struct reader *r)
 	case FIO_IGNORED: return add_note(r, job->line, NULL, remark);
 	case FIO_REFUSED: break;
 	}
-	return fail(r, job->line, "job '%s': %s", job->name, remark);
+	r->at.line = job->line;
+	return text_place_fail(&r->at, "job '%s': %s", job->name, remark);
 }
 
 /* The options move to the list of all [global] sections, because the jobs' descriptions point into it. */
@@ -179,17 +166,18 @@ static int begin_section(struct reader *r, const char *text, size_t length)
 	if (end_section(r) != 0)
 		return -1;
 	if (text[length - 1] != ']')
-		return fail(r, r->line, "'%.60s' does not end with ']'; write [name]", text);
+		return text_place_fail(&r->at, "'%.60s' does not end with ']'; write [name]", text);
 	if (length <= 2 || length - 2 >= sizeof(r->name))
-		return fail(r, r->line, "a section's name has 1 to %zu characters", sizeof(r->name) - 1);
+		return text_place_fail(&r->at, "a section's name has 1 to %zu characters",
+				       sizeof(r->name) - 1);
 	memset(r->name, 0, sizeof(r->name));
 	memcpy(r->name, text + 1, length - 2);
-	r->section_line = r->line;
+	r->section_line = r->at.line;
 	r->section = strcmp(r->name, "global") == 0 ? SECTION_GLOBAL : SECTION_JOB;
 	if (r->section == SECTION_JOB && strncmp(r->name, "global", 6) == 0)
-		return fail(r, r->line,
-			    "fio takes [%s] for a [global] section; write [global], or rename the job",
-			    r->name);
+		return text_place_fail(
+			&r->at, "fio takes [%s] for a [global] section; write [global], or rename the job",
+			r->name);
 	return 0;
 }
 
@@ -199,10 +187,10 @@ static int read_option(struct reader *r, char *text)
 	char *equals = strchr(text, '=');
 	char *value = NULL;
 	if (r->section == SECTION_NONE)
-		return fail(r, r->line, "'%.60s' is outside of any section; write [global] or [name] above",
-			    text);
+		return text_place_fail(
+			&r->at, "'%.60s' is outside of any section; write [global] or [name] above", text);
 	if (strncmp(text, "include", 7) == 0 && isblank((unsigned char)text[7]))
-		return fail(r, r->line, "include is not supported; copy the file's options here");
+		return text_place_fail(&r->at, "include is not supported; copy the file's options here");
 	if (equals) {
 		char *end = equals;
 		while (end > text && isblank((unsigned char)end[-1]))
@@ -212,16 +200,17 @@ static int read_option(struct reader *r, char *text)
 		value += strspn(value, " \t");
 		if (strstr(value, "${") || strstr(value, "$pagesize") || strstr(value, "$mb_memory") ||
 		    strstr(value, "$ncpus"))
-			return fail(r, r->line, "option '%s': variables are not expanded; write the value",
-				    text);
+			return text_place_fail(
+				&r->at, "option '%s': variables are not expanded; write the value", text);
 	}
 	const char *name = fio_option_canonical(text);
 	if (!name)
-		return fail(r, r->line,
-			    "option '%.60s' is not supported; it is no option of fio, see docs/workloads.md "
-			    "for all",
-			    text);
-	struct fio_option_text option = {.name = name, .line = r->line};
+		return text_place_fail(
+			&r->at,
+			"option '%.60s' is not supported; it is no option of fio, see docs/workloads.md "
+			"for all",
+			text);
+	struct fio_option_text option = {.name = name, .line = r->at.line};
 	if (value && !(option.value = strdup(value)))
 		return out_of_memory(r);
 	return add_option(r, &r->options, option);
@@ -244,14 +233,14 @@ static int read_lines(struct reader *r, char *text)
 {
 	char *line;
 	while ((line = strsep(&text, "\n"))) {
-		r->line++;
+		r->at.line++;
 		if (read_line(r, line) != 0)
 			return -1;
 	}
 	if (end_section(r) != 0)
 		return -1;
 	if (r->jobs->count == 0)
-		return fail(r, r->line, "no job; add a [name] section");
+		return text_place_fail(&r->at, "no job; add a [name] section");
 	return 0;
 }
 
@@ -270,7 +259,7 @@ static void number_phases(struct fio_jobs *jobs)
 
 int fio_jobs_parse(struct fio_jobs *jobs, const char *text, const char *file, char *error, size_t error_size)
 {
-	struct reader r = {.jobs = jobs, .file = file, .error = error, .error_size = error_size};
+	struct reader r = {.jobs = jobs, .at = {.file = file, .error = error, .error_size = error_size}};
 	char *copy = strdup(text);
 	*jobs = (struct fio_jobs){0};
 	fio_job_defaults(&r.defaults);

@@ -1,9 +1,9 @@
 #include "host-sim/workloads/iolog.h"
+#include "host-sim/workloads/text_place.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +13,7 @@
 
 struct reader {
 	struct iolog *log;
-	unsigned long line;
+	struct text_place at;
 	unsigned version;
 	unsigned skip;
 	size_t room;
@@ -21,21 +21,7 @@ struct reader {
 	unsigned last_file; /* most lines are about the same one as the line before */
 	uint64_t now_us;
 	uint64_t first_us; /* of the first I/O; UINT64_MAX: none yet */
-	char *error;
-	size_t error_size;
 };
-
-static int PRINTF_LIKE(2, 3) fail(struct reader *r, const char *format, ...)
-{
-	va_list args;
-	int length = snprintf(r->error, r->error_size, "%s:%lu: ", r->log->name, r->line);
-	if (length < 0 || (size_t)length >= r->error_size)
-		return -1;
-	va_start(args, format);
-	vsnprintf(r->error + length, r->error_size - (size_t)length, format, args);
-	va_end(args);
-	return -1;
-}
 
 /* ---- words ---- */
 
@@ -58,10 +44,10 @@ static int number(struct reader *r, const char *what, const char *text, uint64_t
 	errno = 0;
 	unsigned long long parsed = strtoull(text, &end, 10);
 	if (!isdigit((unsigned char)text[0]) || *end != '\0')
-		return fail(r, "%s '%.40s' is not a number", what, text);
+		return text_place_fail(&r->at, "%s '%.40s' is not a number", what, text);
 	if (errno != 0 || parsed > limit)
-		return fail(r, "%s %.40s is too large; at most %" PRIu64 " can be replayed", what, text,
-			    limit);
+		return text_place_fail(&r->at, "%s %.40s is too large; at most %" PRIu64 " can be replayed",
+				       what, text, limit);
 	*value = parsed;
 	return 0;
 }
@@ -88,10 +74,10 @@ static int add_file(struct reader *r, const char *name)
 	if (find_file(r, name) == 0)
 		return 0;
 	if (log->files == IOLOG_FILES_MAX)
-		return fail(r, "more than %u files; split the log", IOLOG_FILES_MAX);
+		return text_place_fail(&r->at, "more than %u files; split the log", IOLOG_FILES_MAX);
 	r->file[log->files] = strdup(name);
 	if (!r->file[log->files])
-		return fail(r, "out of memory");
+		return text_place_fail(&r->at, "out of memory");
 	r->last_file = log->files++;
 	return 0;
 }
@@ -101,9 +87,10 @@ static int file_action(struct reader *r, const char *name, const char *action)
 	if (strcmp(action, "add") == 0)
 		return add_file(r, name);
 	if (strcmp(action, "open") != 0 && strcmp(action, "close") != 0)
-		return fail(r, "unknown action '%.40s'; fio has add, open and close for files", action);
+		return text_place_fail(
+			&r->at, "unknown action '%.40s'; fio has add, open and close for files", action);
 	if (find_file(r, name) != 0)
-		return fail(r, "file '%.60s' has no add line above", name);
+		return text_place_fail(&r->at, "file '%.60s' has no add line above", name);
 	return 0;
 }
 
@@ -124,13 +111,14 @@ static int find_action(const char *action)
 static int check_range(struct reader *r, const struct iolog_entry *entry)
 {
 	if (entry->bytes == 0)
-		return fail(r, "an I/O of no bytes");
+		return text_place_fail(&r->at, "an I/O of no bytes");
 	if (entry->offset % SECTOR_BYTES != 0 || entry->bytes % SECTOR_BYTES != 0)
-		return fail(r, "offset %" PRIu64 " or length %u is not a multiple of 512, the disk's sector",
-			    entry->offset, entry->bytes);
+		return text_place_fail(
+			&r->at, "offset %" PRIu64 " or length %u is not a multiple of 512, the disk's sector",
+			entry->offset, entry->bytes);
 	if (entry->bytes > UINT64_MAX - entry->offset)
-		return fail(r, "offset %" PRIu64 " plus length %u does not fit 64 bits", entry->offset,
-			    entry->bytes);
+		return text_place_fail(&r->at, "offset %" PRIu64 " plus length %u does not fit 64 bits",
+				       entry->offset, entry->bytes);
 	return 0;
 }
 
@@ -141,7 +129,7 @@ static void note_range(struct reader *r, const struct iolog_entry *entry)
 	*max_bytes = max_u32(*max_bytes, entry->bytes);
 	if (entry->offset + entry->bytes > log->end_offset) {
 		log->end_offset = entry->offset + entry->bytes;
-		log->end_line = r->line;
+		log->end_line = r->at.line;
 	}
 }
 
@@ -152,7 +140,7 @@ static int append(struct reader *r, const struct iolog_entry *entry)
 		size_t room = r->room ? 2 * r->room : 256;
 		struct iolog_entry *entries = reallocarray(log->entry, room, sizeof(*entries));
 		if (!entries)
-			return fail(r, "out of memory; split the log");
+			return text_place_fail(&r->at, "out of memory; split the log");
 		log->entry = entries;
 		r->room = room;
 	}
@@ -166,11 +154,11 @@ static int wait_action(struct reader *r, const char *time)
 {
 	uint64_t wait_us = 0;
 	if (r->version == 3)
-		return fail(r, "version 3 has times instead of wait");
+		return text_place_fail(&r->at, "version 3 has times instead of wait");
 	if (number(r, "time", time, IOLOG_TIME_US_MAX, &wait_us) != 0)
 		return -1;
 	if (wait_us > IOLOG_TIME_US_MAX - r->now_us)
-		return fail(r, "the waits add up to more than 115 days");
+		return text_place_fail(&r->at, "the waits add up to more than 115 days");
 	r->now_us += wait_us;
 	return 0;
 }
@@ -184,10 +172,11 @@ static int io_action(struct reader *r, const char *name, const char *action, con
 		return wait_action(r, offset);
 	int ddir = find_action(action);
 	if (ddir < 0)
-		return fail(r, "unknown action '%.40s'; fio has read, write, trim, sync, datasync and wait",
-			    action);
+		return text_place_fail(
+			&r->at, "unknown action '%.40s'; fio has read, write, trim, sync, datasync and wait",
+			action);
 	if (find_file(r, name) != 0)
-		return fail(r, "file '%.60s' has no add line above", name);
+		return text_place_fail(&r->at, "file '%.60s' has no add line above", name);
 	if (number(r, "offset", offset, UINT64_MAX, &entry.offset) != 0 ||
 	    number(r, "length", length, ddir == IO_TRIM ? IOLOG_TRIM_BYTES_MAX : IOLOG_DATA_BYTES_MAX,
 		   &bytes) != 0)
@@ -216,8 +205,9 @@ static int read_header(struct reader *r, const char *text)
 	else if (strncmp(text, IOLOG_HEADER_V3, strlen(IOLOG_HEADER_V3)) == 0)
 		r->version = 3;
 	else
-		return fail(r, "no I/O log of version 2 or 3; give what fio's write_iolog or `kickstand "
-			       "serve --record` has written");
+		return text_place_fail(
+			&r->at, "no I/O log of version 2 or 3; give what fio's write_iolog or `kickstand "
+				"serve --record` has written");
 	return 0;
 }
 
@@ -234,8 +224,8 @@ static int read_line(struct reader *r, char *text)
 {
 	char *words[WORDS_MAX], **word = words;
 	if (strncmp(text, "fio version", 11) == 0)
-		return fail(
-			r,
+		return text_place_fail(
+			&r->at,
 			"a second log begins: write_iolog adds to a file that exists; keep one log a file");
 	unsigned count = split(text, words);
 	if (count == 0)
@@ -249,31 +239,33 @@ static int read_line(struct reader *r, char *text)
 		return file_action(r, word[0], word[1]);
 	if (count == 4)
 		return io_action(r, word[0], word[1], word[2], word[3]);
-	return fail(r, "neither '%sFILE add|open|close' nor '%sFILE ACTION OFFSET LENGTH'",
-		    r->version == 3 ? "TIME " : "", r->version == 3 ? "TIME " : "");
+	return text_place_fail(&r->at, "neither '%sFILE add|open|close' nor '%sFILE ACTION OFFSET LENGTH'",
+			       r->version == 3 ? "TIME " : "", r->version == 3 ? "TIME " : "");
 }
 
 static int read_lines(struct reader *r, FILE *in)
 {
 	char text[LINE_BYTES_MAX];
 	while (fgets(text, sizeof(text), in)) {
-		r->line++;
+		r->at.line++;
 		if (!strchr(text, '\n') && !feof(in))
-			return fail(r, "longer than %zu characters, or with a NUL byte; give a text file",
-				    sizeof(text) - 2);
-		if ((r->line == 1 ? read_header(r, text) : read_line(r, text)) != 0)
+			return text_place_fail(
+				&r->at, "longer than %zu characters, or with a NUL byte; give a text file",
+				sizeof(text) - 2);
+		if ((r->at.line == 1 ? read_header(r, text) : read_line(r, text)) != 0)
 			return -1;
 	}
 	if (ferror(in)) {
-		snprintf(r->error, r->error_size, "%s: cannot read the I/O log: %s", r->log->name,
+		snprintf(r->at.error, r->at.error_size, "%s: cannot read the I/O log: %s", r->log->name,
 			 strerror(errno));
 		return -1;
 	}
-	r->line += r->line == 0;
+	r->at.line += r->at.line == 0;
 	if (r->version == 0)
 		return read_header(r, "");
 	if (r->log->entries == 0)
-		return fail(r, "the log has no I/O%s", r->skip ? " but what replay_skip leaves out" : "");
+		return text_place_fail(&r->at, "the log has no I/O%s",
+				       r->skip ? " but what replay_skip leaves out" : "");
 	return 0;
 }
 
@@ -300,8 +292,7 @@ int iolog_read(struct iolog *log, FILE *in, const char *name, unsigned skip, cha
 	r->log = log;
 	r->skip = skip;
 	r->first_us = UINT64_MAX;
-	r->error = error;
-	r->error_size = error_size;
+	r->at = (struct text_place){.file = log->name, .error = error, .error_size = error_size};
 	int failed = read_lines(r, in);
 	if (!failed)
 		settle_times(r);

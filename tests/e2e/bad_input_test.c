@@ -45,7 +45,6 @@ static void test_command_line_mistakes_are_named(void **state)
 		{"run --set device.queue_size=100", 2, {"device.queue_size", "100", "power of 2"}},
 		{"run --set device.offload=all", 2, {"device.offload", "all", "firmware|fetch|full"}},
 		{"run --set device.offload=full --set core.poll_ns=1000", 2, {"core.poll_ns", "device.offload=full"}},
-		{"run --set core.impl=rtl", 2, {"rtl", "not implemented yet"}},
 		{"run --set virtio.packed=on", 2, {"packed", "not implemented yet"}},
 		{"run --set media.read_ns=fast", 2, {"media.read_ns", "fast", "nanoseconds"}},
 		{"run --set virtio.event_idx=maybe", 2, {"virtio.event_idx", "maybe", "on or off"}},

@@ -19,7 +19,7 @@ static const char *short_job(void)
 }
 
 /* Runs the jobs against the server; the caller frees the document. */
-static json_t *run(const struct vf_server *server, const char *address_tail, const char *rest)
+static json_t *run(const struct served *server, const char *address_tail, const char *rest)
 {
 	char arguments[500];
 	snprintf(arguments, sizeof(arguments), "--connect vfio-user:%s%s %s", server->socket, address_tail,
@@ -27,7 +27,7 @@ static json_t *run(const struct vf_server *server, const char *address_tail, con
 	return program_run_json(arguments);
 }
 
-static void check_run(const struct vf_server *server, const char *tail, const char *rest, unsigned ios)
+static void check_run(const struct served *server, const char *tail, const char *rest, unsigned ios)
 {
 	json_t *root = run(server, tail, rest);
 	assert_int_equal(json_at(root, "sim/errors"), 0);
@@ -49,14 +49,14 @@ static void test_connect_verifies_all_data(void **state)
 	const char *image = program_image("connect.img", 16 << 20, 5);
 	char options[300], rest[300];
 	snprintf(options, sizeof(options), "--disk %s", image);
-	struct vf_server server = vf_serve(options);
+	struct served server = vf_serve(options);
 	/* With --disk, sectors that nobody has written are compared with the image, and the image with what was written. */
 	snprintf(rest, sizeof(rest), "--disk %s --job %s", image, job("mixed.fio", MIXED));
 	check_run(&server, "", rest, 3000);
 	check_run(&server, ",dma=messages", rest, 3000);
 	snprintf(rest, sizeof(rest), "--job %s", job("mixed.fio", MIXED));
 	check_run(&server, "", rest, 3000);
-	free(vf_serve_end(&server));
+	free(served_end(&server));
 }
 
 static void test_connect_uses_queues_and_ways_of_interrupting(void **state)
@@ -70,7 +70,7 @@ static void test_connect_uses_queues_and_ways_of_interrupting(void **state)
 		"--set guest.event_idx=off --set guest.indirect=off",
 		"--set guest.queue_size=16",
 	};
-	struct vf_server server = vf_serve("--disk ram:64M --set device.queues=4");
+	struct served server = vf_serve("--disk ram:64M --set device.queues=4");
 	const char *jobs = job("queues.fio", "[a]\nrw=randrw\nbs=4k\niodepth=8\nnumjobs=4\nnumber_ios=500\n"
 					     "verify=crc32c\n");
 	unsigned fds = vf_fds_with_client(&server);
@@ -80,7 +80,7 @@ static void test_connect_uses_queues_and_ways_of_interrupting(void **state)
 		check_run(&server, "", rest, 2000);
 		assert_int_equal(vf_fds_with_client(&server), fds);
 	}
-	char *err = vf_serve_end(&server);
+	char *err = served_end(&server);
 	if (strstr(err, "checker") || strstr(err, "no memory"))
 		fail_msg("%s", err);
 	free(err);
@@ -90,7 +90,7 @@ static void test_connect_uses_queues_and_ways_of_interrupting(void **state)
 static void test_connect_reports_wall_clock_time(void **state)
 {
 	(void)state;
-	struct vf_server server = vf_serve("--disk ram:64M --pace wall --set media.read_ns=5000000");
+	struct served server = vf_serve("--disk ram:64M --pace wall --set media.read_ns=5000000");
 	char rest[300];
 	snprintf(rest, sizeof(rest), "--job %s",
 		 job("slow.fio", "[a]\nrw=randread\nbs=4k\niodepth=1\nnumber_ios=40\n"));
@@ -106,7 +106,7 @@ static void test_connect_reports_wall_clock_time(void **state)
 	assert_non_null(strstr(result.out, "wall clock"));
 	assert_non_null(strstr(result.out, "all data verified"));
 	program_free(&result);
-	free(vf_serve_end(&server));
+	free(served_end(&server));
 }
 
 static void expect_one_line(struct program_result *result, int status, const char *part)
@@ -139,7 +139,7 @@ static void test_connect_without_a_server_says_so(void **state)
 static void test_connect_second_client_is_refused(void **state)
 {
 	(void)state;
-	struct vf_server server = vf_serve("");
+	struct served server = vf_serve("");
 	struct vf_client first;
 	char arguments[300];
 	vf_open(&first, &server);
@@ -148,10 +148,10 @@ static void test_connect_second_client_is_refused(void **state)
 	expect_one_line(&result, 2, "no other client");
 	vf_close(&first);
 	check_run(&server, "", short_job(), 100);
-	free(vf_serve_end(&server));
+	free(served_end(&server));
 }
 
-static struct program_child start_endless(const struct vf_server *server, const char *tail)
+static struct program_child start_endless(const struct served *server, const char *tail)
 {
 	char arguments[300];
 	snprintf(arguments, sizeof(arguments), "run --connect vfio-user:%s%s --job %s", server->socket, tail,
@@ -167,15 +167,15 @@ static void test_connect_server_killed_midway_is_one_line(void **state)
 	(void)state;
 	static const char *const tails[] = {"", ",dma=messages"};
 	for (unsigned i = 0; i < 2; i++) {
-		struct vf_server server = vf_serve("");
+		struct served server = vf_serve("");
 		struct program_child child = start_endless(&server, tails[i]);
-		vf_serve_kill(&server);
+		served_kill(&server);
 		struct program_result result = program_wait(&child);
 		expect_one_line(&result, 1, "server has closed the connection");
 		/* The stale socket is replaced by a new server. */
 		server = vf_serve("");
 		check_run(&server, tails[i], short_job(), 100);
-		free(vf_serve_end(&server));
+		free(served_end(&server));
 	}
 }
 
@@ -183,7 +183,7 @@ static void test_connect_client_killed_midway_leaves_the_server_to_the_next(void
 {
 	(void)state;
 	static const char *const tails[] = {"", ",dma=messages"};
-	struct vf_server server = vf_serve("");
+	struct served server = vf_serve("");
 	unsigned fds = vf_fds_with_client(&server);
 	for (unsigned i = 0; i < 4; i++) {
 		struct program_child child = start_endless(&server, tails[i % 2]);
@@ -194,7 +194,7 @@ static void test_connect_client_killed_midway_leaves_the_server_to_the_next(void
 		assert_int_equal(vf_fds_with_client(&server), fds);
 		check_run(&server, "", short_job(), 100);
 	}
-	char *err = vf_serve_end(&server);
+	char *err = served_end(&server);
 	if (strstr(err, "checker") || strstr(err, "no memory"))
 		fail_msg("%s", err);
 	free(err);
@@ -203,14 +203,14 @@ static void test_connect_client_killed_midway_leaves_the_server_to_the_next(void
 static void test_connect_is_interrupted_with_a_report(void **state)
 {
 	(void)state;
-	struct vf_server server = vf_serve("");
+	struct served server = vf_serve("");
 	struct program_child child = start_endless(&server, "");
 	kill(child.pid, SIGINT);
 	struct program_result result = program_wait(&child);
 	assert_int_equal(result.status, 128 + SIGINT);
 	assert_non_null(strstr(result.out, "interrupted"));
 	program_free(&result);
-	free(vf_serve_end(&server));
+	free(served_end(&server));
 }
 
 int main(void)

@@ -72,9 +72,8 @@ static void watch_used(void *ctx, uint64_t at_ps, bool from_card, const uint8_t 
 	uint64_t addr;
 	uint32_t bytes;
 	(void)at_ps;
-	if (!from_card || tlp_decode(&tlp, wire, size) != TLP_OK || tlp.type != TLP_MWR)
+	if (!machine_is_write(from_card, wire, size, &tlp, &addr, &bytes))
 		return;
-	tlp_get_span(&tlp, &addr, &bytes);
 	if (addr != witness->m->blk.queue[0].vq.used_addr + 2)
 		return;
 	witness->seen = true;

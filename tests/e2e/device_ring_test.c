@@ -43,9 +43,8 @@ static void watch_order(void *ctx, uint64_t at_ps, bool from_card, const uint8_t
 	uint64_t addr;
 	uint32_t bytes;
 	(void)at_ps;
-	if (!from_card || tlp_decode(&tlp, wire, size) != TLP_OK || tlp.type != TLP_MWR)
+	if (!machine_is_write(from_card, wire, size, &tlp, &addr, &bytes))
 		return;
-	tlp_get_span(&tlp, &addr, &bytes);
 	for (unsigned i = 0; i < order->m->blk.queues; i++) {
 		const struct blk_queue *queue = &order->m->blk.queue[i];
 		uint16_t value = load_le16(tlp.payload + (addr & 3));
@@ -288,9 +287,8 @@ static void watch_batches(void *ctx, uint64_t at_ps, bool from_card, const uint8
 	uint64_t addr;
 	uint32_t bytes;
 	(void)at_ps;
-	if (!from_card || tlp_decode(&tlp, wire, size) != TLP_OK || tlp.type != TLP_MWR)
+	if (!machine_is_write(from_card, wire, size, &tlp, &addr, &bytes))
 		return;
-	tlp_get_span(&tlp, &addr, &bytes);
 	if (addr != vq->used_addr + 2)
 		return;
 	uint16_t now = load_le16(tlp.payload + (addr & 3));

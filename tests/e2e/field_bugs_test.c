@@ -16,14 +16,13 @@ static void watch_order(void *ctx, uint64_t at_ps, bool from_card, const uint8_t
 {
 	struct order *order = ctx;
 	struct tlp tlp;
+	uint64_t addr;
+	uint32_t bytes;
 	(void)at_ps;
-	if (!from_card || tlp_decode(&tlp, wire, size) != TLP_OK || tlp.type != TLP_MWR)
+	if (!machine_is_write(from_card, wire, size, &tlp, &addr, &bytes))
 		return;
 	for (unsigned i = 0; i < order->m->blk.queues; i++) {
-		const struct virtqueue *vq = &order->m->blk.queue[i].vq;
-		uint64_t index_addr = vq->used_addr + 2, addr;
-		uint32_t bytes;
-		tlp_get_span(&tlp, &addr, &bytes);
+		uint64_t index_addr = order->m->blk.queue[i].vq.used_addr + 2;
 		if (addr <= index_addr && index_addr < addr + bytes)
 			order->updates[i]++;
 	}

@@ -56,7 +56,10 @@ static void test_firmware_stopping_amid_io_ends_with_state_dump(void **state)
 		{PROGRAM("broken_load"), "", 3, {"the firmware took a fatal trap at ", "mcause 0x5"}},
 		{PROGRAM("broken_instruction"), "", 3, {"the firmware took a fatal trap at ", "mcause 0x2"}},
 		{PROGRAM("broken_assertion"), "", 3, {"the firmware stopped on an assertion at ", " ns\n"}},
-		{PROGRAM("broken_jump"), "", 3, {" at ", " ns\n"}},
+		{PROGRAM("broken_jump"),
+		 "",
+		 3,
+		 {"the core is stuck (a jump to itself", "core stuck at pc 8"}},
 		{PROGRAM("broken_sleep"),
 		 "",
 		 3,
@@ -145,9 +148,9 @@ static void test_firmware_never_coming_up_ends_with_state_dump(void **state)
 {
 	(void)state;
 	static const struct firmware_case cases[] = {
-		{PROGRAM("end_trap"), "", 3, {"core halted"}},
-		{PROGRAM("end_exit"), "", 3, {"core halted"}},
-		{PROGRAM("end_spin"), "", 3, {"core halted"}},
+		{PROGRAM("end_trap"), "", 3, {"the core is stuck (", "core stuck at pc 00000000"}},
+		{PROGRAM("end_exit"), "", 3, {"the core is stuck (", "core stuck at pc 8"}},
+		{PROGRAM("end_spin"), "", 3, {"the core is stuck (", "core stuck at pc 80000000"}},
 		{PROGRAM("end_asleep"),
 		 "",
 		 3,
@@ -160,6 +163,29 @@ static void test_firmware_never_coming_up_ends_with_state_dump(void **state)
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct program_result result = run_firmware(&cases[i]);
+		assert_non_null(strstr(result.err, "card at "));
+		program_free(&result);
+	}
+}
+
+/* A served card stops, too, and takes no client. */
+static void test_firmware_stopping_ends_the_server(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *elf, *says, *core;
+	} cases[] = {
+		{PROGRAM("end_spin"), "the core is stuck (a jump to itself", "core stuck at pc 80000000"},
+		{PROGRAM("end_trap"), "the core is stuck (", "core stuck at pc 00000000"},
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char arguments[300];
+		snprintf(arguments, sizeof(arguments), "serve --vhost-user %s --firmware %s",
+			 program_path_of("stopped.sock"), cases[i].elf);
+		struct program_result result = program_run(arguments, 60);
+		assert_int_equal(result.status, 3);
+		assert_non_null(strstr(result.err, cases[i].says));
+		assert_non_null(strstr(result.err, cases[i].core));
 		assert_non_null(strstr(result.err, "card at "));
 		program_free(&result);
 	}
@@ -252,6 +278,7 @@ int main(void)
 		cmocka_unit_test(test_firmware_answering_before_the_data_is_there_is_wrong_data),
 		cmocka_unit_test(test_firmware_losing_a_write_is_found_on_the_disk),
 		cmocka_unit_test(test_firmware_never_coming_up_ends_with_state_dump),
+		cmocka_unit_test(test_firmware_stopping_ends_the_server),
 		cmocka_unit_test(test_files_that_are_no_firmware_are_refused),
 		cmocka_unit_test(test_files_with_damaged_headers_never_crash_or_hang),
 	};

@@ -1,5 +1,6 @@
 #include "tests/e2e/machine.h"
 
+#include "host-sim/driver/settings.h"
 #include "pcie/tlp.h"
 
 #include <linux/virtio_blk.h>
@@ -15,6 +16,7 @@
 #define GUARD_BYTES  64u
 #define GUARD        0xa5u
 #define SETTINGS_MAX 16u
+#define MAX_BYTES    (UINT32_C(1) << 20) /* of a request's data */
 
 void machine_check_failed(const char *condition, const char *file, int line)
 {
@@ -199,26 +201,16 @@ void machine_run_levels(machine_body *body, const struct machine_options *option
 	machine_run_with(body, options ? options : &none, settings);
 }
 
-/* ---- the ordinary driver ---- */
-
-static struct blk_settings driver_settings(const struct machine *m)
+bool machine_is_write(bool from_card, const uint8_t *wire, size_t size, struct tlp *tlp, uint64_t *addr,
+		      uint32_t *bytes)
 {
-	const struct config *config = &m->config;
-	return (struct blk_settings){
-		.pci = {config->link.mps, config->link.mrrs, config->link.tags > 32, config->link.tags > 256},
-		.event_idx = config->guest.event_idx,
-		.indirect = config->guest.indirect,
-		.notification_data = config->guest.notification_data,
-		.in_order = config->guest.in_order,
-		.config_wce = config->guest.config_wce,
-		.msix = config->guest.msix,
-		.queues = config->guest.queues,
-		.queue_size = config->guest.queue_size,
-		.segment_bytes = config->guest.segment_bytes,
-		.max_bytes = 1 << 20,
-		.vcpus = m->guest.cpus,
-	};
+	if (!from_card || tlp_decode(tlp, wire, size) != TLP_OK || tlp->type != TLP_MWR)
+		return false;
+	tlp_get_span(tlp, addr, bytes);
+	return true;
 }
+
+/* ---- the ordinary driver ---- */
 
 static void must(int result, const char *error)
 {
@@ -230,14 +222,14 @@ static void must(int result, const char *error)
 
 void machine_probe(struct machine *m)
 {
-	struct blk_settings settings = driver_settings(m);
+	struct blk_settings settings = blk_settings_of(&m->config, MAX_BYTES, m->guest.cpus);
 	char error[300] = "";
 	must(blk_probe(&m->blk, m->ops, &settings, error, sizeof(error)), error);
 }
 
 void machine_find(struct machine *m)
 {
-	struct blk_settings settings = driver_settings(m);
+	struct blk_settings settings = blk_settings_of(&m->config, MAX_BYTES, m->guest.cpus);
 	char error[300] = "";
 	m->blk.settings = settings;
 	must(pci_probe(&m->blk.pci, m->ops, &settings.pci, error, sizeof(error)), error);

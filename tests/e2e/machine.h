@@ -74,6 +74,10 @@ _Noreturn void machine_check_failed(const char *condition, const char *file, int
 _Noreturn void machine_check_unequal(const char *a, uint64_t a_value, const char *b, uint64_t b_value,
 				     const char *file, int line);
 
+/* For taps (root_tap): whether this is a memory write of the card, and where it goes. */
+bool machine_is_write(bool from_card, const uint8_t *wire, size_t size, struct tlp *tlp, uint64_t *addr,
+		      uint32_t *bytes);
+
 /* ---- for bodies ---- */
 
 /* Brings the device up with the ordinary driver and the configuration's [guest] settings. */

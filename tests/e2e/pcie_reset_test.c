@@ -410,16 +410,22 @@ static void registers_after_reset(struct machine *m)
 	load_check_alive(m, 50);
 }
 
+static void run_for_each(machine_body *body, const enum stop *kinds, size_t count,
+			 const char *const *settings)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct machine_options options = {.arg = &kinds[i]};
+		printf("%s\n", stop_names[kinds[i]]);
+		machine_run_with(body, &options, settings);
+	}
+}
+
 static void test_reset_restores_registers(void **state)
 {
 	static const enum stop kinds[] = {STOP_HOT, STOP_FLR_SUDDEN, STOP_FLR_PREPARED};
 	static const char *const settings[] = {"host.vcpus=1", "link.mps=256", NULL};
 	(void)state;
-	for (unsigned i = 0; i < ARRAY_SIZE(kinds); i++) {
-		const struct machine_options options = {.arg = &kinds[i]};
-		printf("%s\n", stop_names[kinds[i]]);
-		machine_run_with(registers_after_reset, &options, settings);
-	}
+	run_for_each(registers_after_reset, kinds, ARRAY_SIZE(kinds), settings);
 }
 
 /* Bus and device number are what the last configuration write said, 0 after a conventional reset (RST-002, CFG-005). */
@@ -584,11 +590,7 @@ static void test_reset_takes_intx_back(void **state)
 	static const enum stop kinds[] = {STOP_VIRTIO, STOP_FLR_PREPARED, STOP_FLR_SUDDEN, STOP_HOT};
 	static const char *const settings[] = {"host.vcpus=1", "guest.msix=off", "guest.event_idx=off", NULL};
 	(void)state;
-	for (unsigned i = 0; i < ARRAY_SIZE(kinds); i++) {
-		const struct machine_options options = {.arg = &kinds[i]};
-		printf("%s\n", stop_names[kinds[i]]);
-		machine_run_with(intx_and_reset, &options, settings);
-	}
+	run_for_each(intx_and_reset, kinds, ARRAY_SIZE(kinds), settings);
 }
 
 /* ---- power (RST-010, RST-011, ACC-016) ---- */

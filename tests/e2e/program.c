@@ -8,7 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define WORDS_MAX 64
+#define WORDS_MAX 96
+#define LOOK_US   10000
 
 const char *program_folder(void)
 {
@@ -72,7 +73,7 @@ const char *program_itself(void)
 	return strstr(self, "/sanitize/") ? "build/sanitize/kickstand" : "build/kickstand";
 }
 
-static char *read_back(int fd)
+static char *text_of(int fd)
 {
 	struct stat status;
 	assert_int_equal(fstat(fd, &status), 0);
@@ -80,6 +81,12 @@ static char *read_back(int fd)
 	assert_non_null(text);
 	assert_int_equal(pread(fd, text, (size_t)status.st_size, 0), status.st_size);
 	text[status.st_size] = '\0';
+	return text;
+}
+
+static char *read_back(int fd)
+{
+	char *text = text_of(fd);
 	close(fd);
 	return text;
 }
@@ -91,16 +98,25 @@ static int temporary_file(void)
 	return fd;
 }
 
-struct program_child program_start(const char *arguments, unsigned limit_s)
+static void split(char *line, char **words)
 {
-	char *words[WORDS_MAX] = {strdup(program_itself())}, *copy = strdup(arguments), *state;
-	unsigned count = 1;
-	for (char *word = strtok_r(copy, " ", &state); word; word = strtok_r(NULL, " ", &state)) {
+	unsigned count = 0;
+	char *state;
+	for (char *word = strtok_r(line, " ", &state); word; word = strtok_r(NULL, " ", &state)) {
 		assert_true(count < WORDS_MAX - 1);
 		words[count++] = word;
+		while ((word = strchr(word, '@')) != NULL)
+			*word = ' ';
 	}
+	words[count] = NULL;
+}
+
+struct program_child program_spawn(const char *line, unsigned limit_s)
+{
+	char *words[WORDS_MAX], *copy = strdup(line);
+	split(copy, words);
 	struct program_child child = {.out = temporary_file(), .err = temporary_file()};
-	printf("run: %s %s\n", words[0], arguments);
+	printf("run: %s\n", line);
 	fflush(stdout);
 	child.pid = fork();
 	assert_true(child.pid >= 0);
@@ -109,12 +125,38 @@ struct program_child program_start(const char *arguments, unsigned limit_s)
 		dup2(child.out, STDOUT_FILENO);
 		dup2(child.err, STDERR_FILENO);
 		alarm(limit_s);
-		execv(words[0], words);
+		execvp(words[0], words);
 		_exit(127);
 	}
-	free(words[0]);
 	free(copy);
 	return child;
+}
+
+struct program_child program_start(const char *arguments, unsigned limit_s)
+{
+	char *line;
+	assert_true(asprintf(&line, "%s %s", program_itself(), arguments) > 0);
+	struct program_child child = program_spawn(line, limit_s);
+	free(line);
+	return child;
+}
+
+char *program_said(const struct program_child *child)
+{
+	return text_of(child->err);
+}
+
+bool program_ends(const struct program_child *child, double limit_s)
+{
+	for (double waited_s = 0;; waited_s += LOOK_US / 1e6) {
+		siginfo_t info = {0};
+		assert_int_equal(waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT), 0);
+		if (info.si_pid == child->pid)
+			return true;
+		if (waited_s >= limit_s)
+			return false;
+		usleep(LOOK_US);
+	}
 }
 
 struct program_result program_wait(struct program_child *child)
@@ -127,6 +169,14 @@ struct program_result program_wait(struct program_child *child)
 	if (result.status < 0)
 		printf("ended by signal %d\n%s", WTERMSIG(status), result.err);
 	return result;
+}
+
+void program_kill(struct program_child *child)
+{
+	kill(child->pid, SIGKILL);
+	assert_int_equal(waitpid(child->pid, NULL, 0), child->pid);
+	close(child->out);
+	close(child->err);
 }
 
 struct program_result program_run(const char *arguments, unsigned limit_s)
@@ -179,4 +229,13 @@ double json_at(const json_t *root, const char *path)
 	}
 	free(copy);
 	return json_number_value(at);
+}
+
+double sum_of_jobs(const json_t *root, const char *path)
+{
+	const json_t *job;
+	size_t i;
+	double sum = 0;
+	json_array_foreach(json_object_get(root, "jobs"), i, job) sum += json_at(job, path);
+	return sum;
 }

@@ -1,10 +1,12 @@
-/* The real program in a test: runs build/kickstand (the sanitizer build's own from there) and looks at what it did. */
+/* The real program in a test: runs build/kickstand (the sanitizer build's own from there) and looks at what it did. Programs
+ * that a failed test leaves behind end with it. */
 #ifndef KICKSTAND_TESTS_E2E_PROGRAM_H
 #define KICKSTAND_TESTS_E2E_PROGRAM_H
 
 #include "tests/check.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct program_result {
@@ -25,7 +27,14 @@ struct program_child {
 	int out, err;
 };
 struct program_child program_start(const char *arguments, unsigned limit_s);
+/* Any program: a line of words; '@' stands for a blank inside a word. */
+struct program_child program_spawn(const char *line, unsigned limit_s);
+/* What it has written to standard error so far; freed by the caller. */
+char *program_said(const struct program_child *child);
+/* Whether it is gone within that time; program_wait then does not wait. */
+bool program_ends(const struct program_child *child, double limit_s);
 struct program_result program_wait(struct program_child *child);
+void program_kill(struct program_child *child); /* SIGKILL */
 
 /* Runs `kickstand run ARGUMENTS --json FILE`, expects exit status 0 and returns the document; owner: caller. */
 json_t *program_run_json(const char *arguments);
@@ -43,5 +52,7 @@ const char *program_folder(void);
 
 /* Value at a path of keys, "device/doorbells/written" or "jobs/0/read/iops"; fails the test if it is missing. */
 double json_at(const json_t *root, const char *path);
+/* Sum over all jobs of a number at this path in each. */
+double sum_of_jobs(const json_t *root, const char *path);
 
 #endif

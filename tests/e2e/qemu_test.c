@@ -64,11 +64,11 @@ static void test_linux_makes_a_file_system_and_works_on_it(void **state)
 	char arguments[400];
 	(void)state;
 	const char *image = disk_arguments("ext4.img", 4, arguments, sizeof(arguments));
-	struct server server = server_start(arguments);
+	struct served server = served_start("--vhost-user", arguments);
 	struct guest_vm vm = vm_start(&server, 4, job, "");
 	char *serial = vm_end(&vm, BOOT_S + WORK_S);
 	assert_non_null(strstr(serial, "queues 4"));
-	assert_int_equal(server_stop(&server, 20), 0);
+	free(served_end(&server));
 	check_file_system(image);
 	check_file(image, "/file1", serial);
 	check_file(image, "/random", serial);
@@ -94,12 +94,12 @@ static void test_linux_reboots(void **state)
 	char arguments[400];
 	(void)state;
 	const char *image = disk_arguments("reboot.img", 2, arguments, sizeof(arguments));
-	struct server server = server_start(arguments);
+	struct served server = served_start("--vhost-user", arguments);
 	struct guest_vm vm = vm_start(&server, 2, job, "");
 	char *serial = vm_end(&vm, 2 * BOOT_S + WORK_S);
 	assert_non_null(strstr(serial, "first boot done"));
 	assert_non_null(strstr(serial, "second boot done"));
-	assert_int_equal(server_stop(&server, 20), 0);
+	free(served_end(&server));
 	check_file_system(image);
 	check_file(image, "/first", serial);
 	free(serial);
@@ -119,11 +119,11 @@ static const char busy_job[] = "set -e\n"
 			       "sha256sum /mnt/before /mnt/f5 /mnt/f12\n"
 			       "umount /mnt\n";
 
-static void check_busy_job(struct guest_vm *vm, const char *image, struct server *server)
+static void check_busy_job(struct guest_vm *vm, const char *image, struct served *server)
 {
 	char *serial = vm_end(vm, BOOT_S + WORK_S);
 	assert_null(strstr(serial, "I/O error"));
-	assert_int_equal(server_stop(server, 20), 0);
+	free(served_end(server));
 	check_file_system(image);
 	check_file(image, "/before", serial);
 	check_file(image, "/f5", serial);
@@ -136,15 +136,15 @@ static void test_server_killed_in_the_middle_loses_nothing(void **state)
 	char arguments[400], text[32];
 	(void)state;
 	const char *image = disk_arguments("killed.img", 2, arguments, sizeof(arguments));
-	struct server server = server_start(arguments);
+	struct served server = served_start("--vhost-user", arguments);
 	struct guest_vm vm = vm_start(&server, 2, busy_job, "");
 	vm_wait_for(&vm, "before is synced", BOOT_S + WORK_S);
 	for (unsigned i = 2; i <= 6; i += 2) {
 		snprintf(text, sizeof(text), "file %u\r\n", i);
 		vm_wait_for(&vm, text, WORK_S);
 		usleep(20000);
-		server_kill(&server);
-		server_restart(&server, arguments);
+		served_kill(&server);
+		served_restart(&server, arguments);
 	}
 	check_busy_job(&vm, image, &server);
 }
@@ -154,7 +154,7 @@ static void test_guest_stopped_and_continued_goes_on(void **state)
 	char arguments[400], text[32];
 	(void)state;
 	const char *image = disk_arguments("stopped.img", 2, arguments, sizeof(arguments));
-	struct server server = server_start(arguments);
+	struct served server = served_start("--vhost-user", arguments);
 	struct guest_vm vm = vm_start(&server, 2, busy_job, "");
 	for (unsigned i = 1; i <= 7; i += 2) {
 		snprintf(text, sizeof(text), "file %u\r\n", i);
@@ -177,15 +177,15 @@ static void test_idle_guest_costs_nothing(void **state)
 	char arguments[400];
 	(void)state;
 	disk_arguments("idle.img", 2, arguments, sizeof(arguments));
-	struct server server = server_start(arguments);
+	struct served server = served_start("--vhost-user", arguments);
 	struct guest_vm vm = vm_start(&server, 2, job, "");
 	vm_wait_for(&vm, "now idle", BOOT_S);
 	usleep(500000);
-	double before_s = server_cpu_s(&server);
+	double before_s = served_cpu_s(&server);
 	usleep(4000000);
-	double used_s = server_cpu_s(&server) - before_s;
+	double used_s = served_cpu_s(&server) - before_s;
 	free(vm_end(&vm, BOOT_S));
-	assert_int_equal(server_stop(&server, 20), 0);
+	free(served_end(&server));
 	assert_true(used_s <= 0.04); /* 1 % of the 4 s */
 }
 

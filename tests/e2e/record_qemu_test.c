@@ -27,17 +27,6 @@ static struct sums sum_of(const char *path, const char *action)
 	return sums;
 }
 
-static double direction_sum(const json_t *root, const char *path)
-{
-	double sum = 0;
-	char at[100];
-	for (size_t i = 0; i < json_array_size(json_object_get(root, "jobs")); i++) {
-		snprintf(at, sizeof(at), "jobs/%zu/%s", i, path);
-		sum += json_at(root, at);
-	}
-	return sum;
-}
-
 /* The guest's own count: Linux, Documentation/block/stat.rst. */
 static void compare_with_the_guest(const char *serial, const char *log)
 {
@@ -72,10 +61,10 @@ static void replay(const char *log, const char *more, const char *settings)
 		 program_file_of("replay.fio", text), settings);
 	json_t *root = program_run_json(arguments);
 	assert_int_equal(json_at(root, "sim/errors"), 0);
-	assert_int_equal(direction_sum(root, "read/io_bytes"), sum_of(log, "read").bytes);
-	assert_int_equal(direction_sum(root, "write/io_bytes"), sum_of(log, "write").bytes);
-	assert_int_equal(direction_sum(root, "trim/io_bytes"), sum_of(log, "trim").bytes);
-	assert_int_equal(direction_sum(root, "sync/total_ios"), sum_of(log, "sync").ios);
+	assert_int_equal(sum_of_jobs(root, "read/io_bytes"), sum_of(log, "read").bytes);
+	assert_int_equal(sum_of_jobs(root, "write/io_bytes"), sum_of(log, "write").bytes);
+	assert_int_equal(sum_of_jobs(root, "trim/io_bytes"), sum_of(log, "trim").bytes);
+	assert_int_equal(sum_of_jobs(root, "sync/total_ios"), sum_of(log, "sync").ios);
 	json_decref(root);
 }
 
@@ -104,10 +93,10 @@ static void test_linux_is_recorded_and_replayed(void **state)
 	const char *log = program_path_of("linux.log"), *json = program_path_of("serve.json");
 	snprintf(arguments, sizeof(arguments), "--disk %s --set device.queues=%u --record %s --json %s",
 		 program_image("record.img", UINT64_C(64) << 20, 0), QUEUES, log, json);
-	struct server server = server_start(arguments);
+	struct served server = served_start("--vhost-user", arguments);
 	struct guest_vm vm = vm_start(&server, QUEUES, job, "");
 	char *serial = vm_end(&vm, GUEST_S);
-	assert_int_equal(server_stop(&server, 20), 0);
+	free(served_end(&server));
 	compare_with_the_guest(serial, log);
 	free(serial);
 	/* Nothing is missing: what is not in the log (GET_ID) is counted. */

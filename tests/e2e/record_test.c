@@ -1,5 +1,6 @@
 /* What a guest does is recorded (`serve --record`) and replayed (`run`, read_iolog), here and with the real fio. */
 #include "tests/e2e/vfio_user_client.h"
+#include "tests/unit/host-sim/workloads/fio_tool.h"
 
 #include <signal.h>
 #include <sys/stat.h>
@@ -111,13 +112,13 @@ static const char *record(const char *name, const char *job, const char *offload
 	const char *path = program_path_of(name), *doorbells;
 	snprintf(options, sizeof(options),
 		 "--disk ram:32M --record %s " TWO_QUEUES " --set device.offload=%s", path, offload);
-	struct vf_server server = vf_serve(options);
+	struct served server = vf_serve(options);
 	snprintf(arguments, sizeof(arguments), "--connect vfio-user:%s " TWO_QUEUES " --job %s",
 		 server.socket, job);
 	json_t *root = program_run_json(arguments);
 	assert_int_equal(json_at(root, "sim/errors"), 0);
 	json_decref(root);
-	free(vf_serve_end(&server));
+	free(served_end(&server));
 	snprintf(options, sizeof(options), "%s.doorbells", name);
 	doorbells = program_path_of(options);
 	assert_true(count_lines(doorbells) > 0);
@@ -303,25 +304,6 @@ static void test_replay_same_log_gives_same_bytes(void **state)
 
 /* ---- with the real fio ---- */
 
-static void need_fio(void)
-{
-	if (system("command -v fio >/dev/null 2>&1") == 0)
-		return;
-	print_message("fio is not installed (apt-get install fio): skipped\n");
-	skip();
-}
-
-static double direction_sum(const json_t *root, const char *path)
-{
-	double sum = 0;
-	char at[100];
-	for (size_t i = 0; i < json_array_size(json_object_get(root, "jobs")); i++) {
-		snprintf(at, sizeof(at), "jobs/%zu/%s", i, path);
-		sum += json_at(root, at);
-	}
-	return sum;
-}
-
 static void test_log_of_the_real_fio_is_replayed(void **state)
 {
 	char line[1000];
@@ -418,7 +400,7 @@ static void test_recording_of_a_killed_server_can_be_used(void **state)
 	(void)state;
 	const char *log = program_path_of("killed.log");
 	snprintf(options, sizeof(options), "--disk ram:32M --record %s", log);
-	struct vf_server server = vf_serve(options);
+	struct served server = vf_serve(options);
 	snprintf(arguments, sizeof(arguments), "run --connect vfio-user:%s --job %s", server.socket,
 		 program_file_of("long.fio",
 				 "[a]\nrw=randrw\nbs=4k\niodepth=32\nnorandommap\ntime_based\nruntime=60\n"));
@@ -429,7 +411,7 @@ static void test_recording_of_a_killed_server_can_be_used(void **state)
 		assert_int_equal(stat(log, &status), 0);
 	}
 	assert_true(status.st_size >= 100000);
-	vf_serve_kill(&server);
+	served_kill(&server);
 	struct program_result result = program_wait(&client);
 	assert_int_equal(result.status, 1);
 	program_free(&result);
@@ -438,7 +420,7 @@ static void test_recording_of_a_killed_server_can_be_used(void **state)
 	snprintf(arguments, sizeof(arguments), "--disk ram:32M --job %s",
 		 program_file_of("killed.fio", "[a]\nread_iolog=killed.log\niodepth=32\n"));
 	json_t *root = program_run_json(arguments);
-	assert_int_equal(direction_sum(root, "read/total_ios") + direction_sum(root, "write/total_ios"),
+	assert_int_equal(sum_of_jobs(root, "read/total_ios") + sum_of_jobs(root, "write/total_ios"),
 			 lines.count);
 	json_decref(root);
 	free(lines.line);
@@ -451,7 +433,7 @@ static void test_full_disk_is_reported_at_the_end(void **state)
 	const char *log = program_path_of("full.log");
 	assert_int_equal(symlink("/dev/full", log), 0);
 	snprintf(options, sizeof(options), "--disk ram:32M --record %s", log);
-	struct vf_server server = vf_serve(options);
+	struct served server = vf_serve(options);
 	snprintf(arguments, sizeof(arguments), "--connect vfio-user:%s --job %s", server.socket,
 		 program_file_of("full.fio", "[a]\nrw=randread\nnumber_ios=100\n"));
 	json_decref(program_run_json(arguments));
@@ -473,7 +455,7 @@ static void test_refused_server_leaves_a_recording_alone(void **state)
 	(void)state;
 	const char *log = program_path_of("kept.log");
 	snprintf(options, sizeof(options), "--disk ram:32M --record %s", log);
-	struct vf_server server = vf_serve(options);
+	struct served server = vf_serve(options);
 	snprintf(arguments, sizeof(arguments), "--connect vfio-user:%s --job %s", server.socket,
 		 program_file_of("kept.fio", "[a]\nrw=randread\nnumber_ios=100\n"));
 	json_decref(program_run_json(arguments));
@@ -481,7 +463,7 @@ static void test_refused_server_leaves_a_recording_alone(void **state)
 	struct program_result result = program_run(arguments, 30);
 	assert_int_equal(result.status, 2);
 	program_free(&result);
-	free(vf_serve_end(&server));
+	free(served_end(&server));
 	struct lines lines = read_log(log);
 	assert_int_equal(lines.count, 100);
 	free(lines.line);

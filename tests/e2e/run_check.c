@@ -5,15 +5,6 @@
 
 static const char *const directions[] = {"read", "write", "trim"};
 
-double sum_of_jobs(const json_t *root, const char *path)
-{
-	const json_t *job;
-	size_t i;
-	double sum = 0;
-	json_array_foreach(json_object_get(root, "jobs"), i, job) sum += json_at(job, path);
-	return sum;
-}
-
 /* ---- the document ---- */
 
 /* Every number is a number, and none is below zero. */

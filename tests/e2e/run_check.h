@@ -33,7 +33,4 @@ void check_report_text(const char *report);
 void check_numbers(const json_t *value, const char *path);
 void check_report_agrees(const char *report, const json_t *root);
 
-/* Sum over all jobs of a number at this path in each. */
-double sum_of_jobs(const json_t *root, const char *path);
-
 #endif

@@ -1,15 +1,11 @@
 #include "tests/e2e/vfio_user_client.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/un.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -25,111 +21,18 @@
 #define TABLE_OFFSET  0x5000u /* an indirect table per request */
 #define TABLE_BYTES   256u
 
-static void sleep_ms(unsigned ms)
+struct served vf_serve(const char *options)
 {
-	const struct timespec time = {ms / 1000, ms % 1000 * 1000000L};
-	nanosleep(&time, NULL);
+	return served_start("--vfio-user", options);
 }
 
-/* ---- the server ---- */
-
-static int try_connect(const char *path)
-{
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	assert_true(strlen(path) < sizeof(addr.sun_path));
-	strcpy(addr.sun_path, path);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_true(fd >= 0);
-	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0)
-		return fd;
-	close(fd);
-	return -1;
-}
-
-struct vf_server vf_serve(const char *options)
-{
-	/* One that a failed test has left behind. */
-	static pid_t last;
-	static unsigned number;
-	char name[32], *all;
-	if (last != 0 && waitpid(last, NULL, WNOHANG) == 0)
-		kill(last, SIGKILL);
-	snprintf(name, sizeof(name), "vfio%u", number++);
-	struct vf_server server = {.socket = program_path_of(name)};
-	assert_true(asprintf(&all, "serve --vfio-user %s %s", server.socket, options) > 0);
-	server.child = program_start(all, 300);
-	last = server.child.pid;
-	free(all);
-	for (unsigned waited = 0; access(server.socket, F_OK) != 0; waited += 20) {
-		assert_true(waited < TIMEOUT_MS);
-		sleep_ms(20);
-	}
-	return server;
-}
-
-char *vf_serve_end(struct vf_server *server)
-{
-	kill(server->child.pid, SIGTERM);
-	struct program_result result = program_wait(&server->child);
-	if (result.status != 0)
-		fail_msg("the server ended with status %d\n%s", result.status, result.err);
-	free(result.out);
-	return result.err;
-}
-
-void vf_serve_kill(struct vf_server *server)
-{
-	kill(server->child.pid, SIGKILL);
-	assert_int_equal(waitpid(server->child.pid, NULL, 0), server->child.pid);
-	close(server->child.out);
-	close(server->child.err);
-}
-
-unsigned vf_server_fds(const struct vf_server *server)
-{
-	char path[64];
-	unsigned count = 0;
-	snprintf(path, sizeof(path), "/proc/%d/fd", (int)server->child.pid);
-	DIR *folder = opendir(path);
-	assert_non_null(folder);
-	while (readdir(folder))
-		count++;
-	closedir(folder);
-	return count;
-}
-
-unsigned vf_server_mappings(const struct vf_server *server)
-{
-	char path[64], line[400];
-	unsigned count = 0;
-	snprintf(path, sizeof(path), "/proc/%d/maps", (int)server->child.pid);
-	FILE *maps = fopen(path, "r");
-	assert_non_null(maps);
-	while (fgets(line, sizeof(line), maps))
-		count += strstr(line, "memfd:vf_client") != NULL;
-	fclose(maps);
-	return count;
-}
-
-void vf_expect_fds(const struct vf_server *server, unsigned fds)
-{
-	unsigned now = 0;
-	for (unsigned waited = 0; waited < 5000; waited += 10) {
-		now = vf_server_fds(server);
-		if (now == fds)
-			return;
-		sleep_ms(10);
-	}
-	fail_msg("the server has %u descriptors open, not %u", now, fds);
-}
-
-unsigned vf_fds_with_client(const struct vf_server *server)
+unsigned vf_fds_with_client(const struct served *server)
 {
 	struct vf_client c;
 	vf_open(&c, server);
 	assert_int_equal(vf_read(&c, VF_CONFIG, 0, 4), 0x10421af4);
-	unsigned fds = vf_server_fds(server);
-	assert_int_equal(vf_server_mappings(server), 0);
+	unsigned fds = served_fds(server);
+	assert_int_equal(served_mappings(server), 0);
 	vf_close(&c);
 	return fds;
 }
@@ -138,22 +41,7 @@ unsigned vf_fds_with_client(const struct vf_server *server)
 
 void vf_send_bytes(struct vf_client *c, const void *bytes, size_t size, const int *fds, unsigned fd_count)
 {
-	union {
-		char bytes[CMSG_SPACE(64 * sizeof(int))];
-		struct cmsghdr align;
-	} control = {0};
-	struct iovec piece = {(void *)(uintptr_t)bytes, size};
-	struct msghdr header = {.msg_iov = &piece, .msg_iovlen = 1};
-	if (fd_count != 0) {
-		header.msg_control = control.bytes;
-		header.msg_controllen = CMSG_SPACE(fd_count * sizeof(int));
-		struct cmsghdr *cmsg = CMSG_FIRSTHDR(&header);
-		cmsg->cmsg_level = SOL_SOCKET;
-		cmsg->cmsg_type = SCM_RIGHTS;
-		cmsg->cmsg_len = CMSG_LEN(fd_count * sizeof(int));
-		memcpy(CMSG_DATA(cmsg), fds, fd_count * sizeof(int));
-	}
-	assert_int_equal(sendmsg(c->fd, &header, MSG_NOSIGNAL), (ssize_t)size);
+	assert_true(socket_send(c->fd, bytes, size, fds, fd_count));
 }
 
 void vf_send_raw(struct vf_client *c, uint16_t id, uint16_t command, uint32_t size, uint32_t flags,
@@ -264,6 +152,18 @@ static void answer_read(struct vf_client *c, const struct vf_message *m)
 	vf_send_raw(c, m->id, m->command, (uint32_t)(32 + count), VF_REPLY, reply, 16 + count, NULL, 0);
 }
 
+/* As QEMU, whose error replies do not look at the flag. */
+static void refuse(struct vf_client *c, const struct vf_message *m)
+{
+	uint8_t reply[16];
+	store_le16(reply, m->id);
+	store_le16(reply + 2, m->command);
+	store_le32(reply + 4, sizeof(reply));
+	store_le32(reply + 8, VF_REPLY | VF_ERROR);
+	store_le32(reply + 12, ENODEV);
+	vf_send_bytes(c, reply, sizeof(reply), NULL, 0);
+}
+
 static void take_write(struct vf_client *c, const struct vf_message *m)
 {
 	uint64_t addr;
@@ -271,6 +171,10 @@ static void take_write(struct vf_client *c, const struct vf_message *m)
 	memcpy(&addr, m->payload, 8);
 	memcpy(&count, m->payload + 8, 4);
 	assert_int_equal(m->size, 32 + count);
+	if (c->refuse_writes && count != 0) {
+		refuse(c, m);
+		return;
+	}
 	memcpy(memory_at(c, addr, count), m->payload + (c->share == VF_MESSAGES_QEMU ? 12 : 16), count);
 	if (m->flags & VF_NO_REPLY)
 		return;
@@ -345,12 +249,12 @@ uint32_t vf_call(struct vf_client *c, uint16_t command, const void *payload, siz
 	return c->last.error;
 }
 
-void vf_connect(struct vf_client *c, const struct vf_server *server)
+void vf_connect(struct vf_client *c, const struct served *server)
 {
 	memset(c, 0, sizeof(*c));
 	c->memory_fd = c->call = -1;
 	c->features = UINT64_C(3) << 32 | 1u << 28; /* VERSION_1, ACCESS_PLATFORM, indirect descriptors */
-	c->fd = try_connect(server->socket);
+	c->fd = socket_connect(server->socket);
 	assert_true(c->fd >= 0);
 }
 
@@ -361,7 +265,7 @@ void vf_hello(struct vf_client *c)
 	assert_int_equal(vf_call(c, VF_VERSION, payload, sizeof(payload), NULL, 0), 0);
 }
 
-void vf_open(struct vf_client *c, const struct vf_server *server)
+void vf_open(struct vf_client *c, const struct served *server)
 {
 	vf_connect(c, server);
 	vf_hello(c);
@@ -501,6 +405,20 @@ void vf_share_memory(struct vf_client *c, enum vf_share share)
 			 0);
 }
 
+void vf_begin(struct vf_client *c, const struct served *server, enum vf_share share)
+{
+	vf_open(c, server);
+	vf_share_memory(c, share);
+	vf_write(c, VF_CONFIG, 4, 2, 6);
+}
+
+void vf_bind_call(struct vf_client *c)
+{
+	c->call = vf_eventfd();
+	vf_write(c, VF_CONFIG, vf_capability(c, 0x11) + 2, 2, 0x8000);
+	assert_int_equal(vf_irqs(c, VF_EVENTFD | VF_TRIGGER, VF_MSIX, 1, 1, &c->call, 1), 0);
+}
+
 static void write_addr(struct vf_client *c, uint32_t offset, uint64_t addr)
 {
 	vf_post(c, VF_BAR, offset, 4, (uint32_t)addr);
@@ -597,7 +515,7 @@ void vf_wait_used(struct vf_client *c, uint16_t used)
 		if (now.tv_sec - begin.tv_sec > TIMEOUT_MS / 1000)
 			fail_msg("used index is %u, not %u", vf_used(c), used);
 		if (c->share == VF_SHARED)
-			sleep_ms(1);
+			usleep(1000);
 		else
 			serve_some(c, 10);
 	}

@@ -6,28 +6,16 @@
 #define KICKSTAND_TESTS_E2E_VFIO_USER_CLIENT_H
 
 #include "tests/check.h"
-#include "tests/e2e/program.h"
+#include "tests/e2e/served.h"
 
 #include <stdbool.h>
 
-/* ---- the server ---- */
+/* ---- the server: --vfio-user ---- */
 
-struct vf_server {
-	struct program_child child;
-	const char *socket;
-};
-
-/* `kickstand serve --vfio-user … OPTIONS`, and waits until it listens. */
-struct vf_server vf_serve(const char *options);
-/* SIGTERM; it must end with status 0. Returns what it wrote to standard error, the caller's. */
-char *vf_serve_end(struct vf_server *server);
-void vf_serve_kill(struct vf_server *server);
-unsigned vf_server_fds(const struct vf_server *server);
-unsigned vf_server_mappings(const struct vf_server *server); /* of the client's memory */
-/* How many it has open while a client is there who has only said hello: what earlier ones have left would show. */
-unsigned vf_fds_with_client(const struct vf_server *server);
-/* Waits until the server has this many open descriptors: they are closed when the reply has gone already. */
-void vf_expect_fds(const struct vf_server *server, unsigned fds);
+struct served vf_serve(const char *options);
+/* How many descriptors it has open while a client is there who has only said hello: what earlier ones have left would show.
+ * There must be nothing of anybody's memory. */
+unsigned vf_fds_with_client(const struct served *server);
 
 /* ---- messages ---- */
 
@@ -72,7 +60,8 @@ struct vf_client {
 	uint8_t *memory;
 	struct vf_message last; /* reply or request last received */
 	unsigned dma_reads, dma_writes;
-	bool backwards; /* answers reads in reverse order, two at a time */
+	bool backwards;     /* answers reads in reverse order, two at a time */
+	bool refuse_writes; /* answers DMA_WRITE with an error, asked to reply or not */
 	struct vf_message kept;
 	bool has_kept;
 	uint64_t features;    /* the driver accepts */
@@ -82,9 +71,9 @@ struct vf_client {
 };
 
 /* Connects and says hello with JSON (or the payload given). Destroy with vf_close. */
-void vf_connect(struct vf_client *c, const struct vf_server *server);
+void vf_connect(struct vf_client *c, const struct served *server);
 void vf_hello(struct vf_client *c);
-void vf_open(struct vf_client *c, const struct vf_server *server); /* both */
+void vf_open(struct vf_client *c, const struct served *server); /* both */
 void vf_close(struct vf_client *c);
 
 void vf_send_bytes(struct vf_client *c, const void *bytes, size_t size, const int *fds, unsigned fd_count);
@@ -129,8 +118,12 @@ uint64_t vf_wait(int eventfd, unsigned ms);
 #define VF_ISR          0x1000u
 #define VF_NOTIFY       0x3000u
 
-/* Memory, mapped for the card as c->share says. */
+/* Memory, mapped for the card. */
 void vf_share_memory(struct vf_client *c, enum vf_share share);
+/* All of it: hello, memory, memory space and bus mastering switched on. */
+void vf_begin(struct vf_client *c, const struct served *server, enum vf_share share);
+/* c->call is signalled for vector 1; MSI-X on. */
+void vf_bind_call(struct vf_client *c);
 /* From reset to DRIVER_OK; `vector` of the queue, 0xffff for none. */
 void vf_start(struct vf_client *c, uint16_t vector);
 /* Adds a read (`write` false) of sectors at data addresses, one per piece, and rings. Returns its number, from 0 on. */

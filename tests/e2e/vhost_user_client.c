@@ -1,16 +1,11 @@
 #include "tests/e2e/vhost_user_client.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <linux/virtio_blk.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/un.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Of a ring's memory: descriptors, available, used ring, then headers, status bytes and data. */
@@ -21,89 +16,36 @@
 #define STATUS_OFFSET 0x7000u
 #define DATA_OFFSET   0x8000u
 
-void vu_sleep_us(unsigned us)
-{
-	const struct timespec time = {us / 1000000, us % 1000000 * 1000L};
-	nanosleep(&time, NULL);
-}
-
-void vu_end(struct vu_client *c, struct vu_server *server)
+void vu_end(struct vu_client *c, struct served *server)
 {
 	vu_destroy(c);
-	free(vu_serve_end(server));
+	free(served_end(server));
 }
 
-/* ---- the server ---- */
-
-static int try_connect(const char *path)
+void vu_end_with_another(struct served *server)
 {
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	assert_true(strlen(path) < sizeof(addr.sun_path));
-	strcpy(addr.sun_path, path);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_true(fd >= 0);
-	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0)
-		return fd;
-	close(fd);
-	return -1;
+	struct vu_client c;
+	vu_begin(&c, server, 4, SIZE);
+	vu_write(&c, 3, SLOTS, 0, 1);
+	vu_check(&c, 0, SLOTS, 0, 1);
+	vu_end(&c, server);
 }
 
-struct vu_server vu_serve(const char *options)
+struct served vu_serve(const char *options)
 {
-	/* A server that a failed test has left behind is in nobody's way. */
-	static unsigned count;
-	char name[20];
-	snprintf(name, sizeof(name), "vhost%u", count++);
-	struct vu_server server = {.socket = program_path_of(name)};
-	char *all;
-	assert_true(asprintf(&all, "serve --vhost-user %s %s", server.socket, options) > 0);
-	server.child = program_start(all, 300);
-	free(all);
-	return server;
+	return served_start("--vhost-user", options);
 }
 
-char *vu_serve_end(struct vu_server *server)
+unsigned vu_fds_with_client(const struct served *server)
 {
-	kill(server->child.pid, SIGTERM);
-	struct program_result result = program_wait(&server->child);
-	if (result.status != 0)
-		fail_msg("the server ended with status %d\n%s", result.status, result.err);
-	free(result.out);
-	return result.err;
-}
-
-void vu_serve_kill(struct vu_server *server)
-{
-	kill(server->child.pid, SIGKILL);
-	assert_int_equal(waitpid(server->child.pid, NULL, 0), server->child.pid);
-	close(server->child.out);
-	close(server->child.err);
-}
-
-unsigned vu_server_fds(const struct vu_server *server)
-{
-	char path[64];
-	unsigned count = 0;
-	snprintf(path, sizeof(path), "/proc/%d/fd", (int)server->child.pid);
-	DIR *folder = opendir(path);
-	assert_non_null(folder);
-	while (readdir(folder))
-		count++;
-	closedir(folder);
-	return count;
-}
-
-unsigned vu_server_mappings(const struct vu_server *server)
-{
-	char path[64], line[400];
-	unsigned count = 0;
-	snprintf(path, sizeof(path), "/proc/%d/maps", (int)server->child.pid);
-	FILE *maps = fopen(path, "r");
-	assert_non_null(maps);
-	while (fgets(line, sizeof(line), maps))
-		count += strstr(line, "memfd:") != NULL;
-	fclose(maps);
-	return count;
+	struct vu_client c;
+	vu_create(&c);
+	vu_connect(&c, server);
+	vu_get_u64(&c, 1);
+	unsigned fds = served_fds(server);
+	assert_int_equal(served_mappings(server), 0);
+	vu_destroy(&c);
+	return fds;
 }
 
 /* ---- the client ---- */
@@ -140,11 +82,10 @@ void vu_destroy(struct vu_client *c)
 	}
 }
 
-void vu_connect(struct vu_client *c, const struct vu_server *server)
+void vu_connect(struct vu_client *c, const struct served *server)
 {
-	int status;
 	for (unsigned i = 0; i < VU_TIMEOUT_MS / 10; i++) {
-		c->fd = try_connect(server->socket);
+		c->fd = socket_connect(server->socket);
 		if (c->fd >= 0) {
 			c->protocol_features = 0;
 			/* One client at a time: after the last one left, it takes a moment. */
@@ -154,9 +95,8 @@ void vu_connect(struct vu_client *c, const struct vu_server *server)
 			close(c->fd);
 			c->fd = -1;
 		}
-		if (waitpid(server->child.pid, &status, WNOHANG) == server->child.pid)
-			fail_msg("the server has ended: status %#x", (unsigned)status);
-		vu_sleep_us(10000);
+		if (program_ends(&server->child, 0.01))
+			fail_msg("the server has ended\n%s", program_said(&server->child));
 	}
 	fail_msg("no connection to %s", server->socket);
 }
@@ -172,26 +112,10 @@ void vu_disconnect(struct vu_client *c)
 
 /* ---- messages ---- */
 
+/* The server may have hung up on what came before. */
 void vu_send_raw(struct vu_client *c, const void *data, size_t bytes, const int *fds, unsigned count)
 {
-	union {
-		char bytes[CMSG_SPACE(64 * sizeof(int))];
-		struct cmsghdr align;
-	} control = {0};
-	struct iovec piece = {(void *)(uintptr_t)data, bytes};
-	struct msghdr header = {.msg_iov = &piece, .msg_iovlen = 1};
-	if (count != 0) {
-		header.msg_control = control.bytes;
-		header.msg_controllen = CMSG_SPACE(count * sizeof(int));
-		struct cmsghdr *cmsg = CMSG_FIRSTHDR(&header);
-		cmsg->cmsg_level = SOL_SOCKET;
-		cmsg->cmsg_type = SCM_RIGHTS;
-		cmsg->cmsg_len = CMSG_LEN(count * sizeof(int));
-		memcpy(CMSG_DATA(cmsg), fds, count * sizeof(int));
-	}
-	ssize_t sent = sendmsg(c->fd, &header, MSG_NOSIGNAL);
-	/* The server may have hung up on what came before. */
-	assert_true(sent == (ssize_t)bytes || (sent < 0 && (errno == EPIPE || errno == ECONNRESET)));
+	socket_send(c->fd, data, bytes, fds, count);
 }
 
 void vu_send(struct vu_client *c, uint32_t request, uint32_t flags, const void *payload, uint32_t bytes,
@@ -366,13 +290,19 @@ void vu_set_inflight(struct vu_client *c)
 	assert_int_equal(vu_ask(c, 32, c->inflight, sizeof(c->inflight), &c->inflight_fd, 1), 0);
 }
 
-void vu_begin(struct vu_client *c, const struct vu_server *server, unsigned rings, uint16_t size)
+void vu_open(struct vu_client *c, const struct served *server)
 {
+	vu_create(c);
 	vu_connect(c, server);
 	vu_negotiate(c, 0, 0);
+}
+
+void vu_begin(struct vu_client *c, const struct served *server, unsigned rings, uint16_t size)
+{
+	vu_open(c, server);
 	vu_set_table(c);
 	for (unsigned i = 0; i < rings; i++)
-		vu_start_ring(c, i, size, c->ring[i].avail_next);
+		vu_start_ring(c, i, size, 0);
 }
 
 /* ---- I/O ---- */

@@ -6,24 +6,15 @@
 #define KICKSTAND_TESTS_E2E_VHOST_USER_CLIENT_H
 
 #include "tests/check.h"
-#include "tests/e2e/program.h"
+#include "tests/e2e/served.h"
 
 #include <stdbool.h>
 
-/* ---- the server ---- */
-
-struct vu_server {
-	struct program_child child;
-	const char *socket;
-};
-
-/* `kickstand serve --vhost-user … OPTIONS`, and waits until it listens. */
-struct vu_server vu_serve(const char *options);
-/* SIGTERM; it must end well. Returns what it wrote to standard error, the caller's. */
-char *vu_serve_end(struct vu_server *server);
-void vu_serve_kill(struct vu_server *server); /* SIGKILL */
-unsigned vu_server_fds(const struct vu_server *server);
-unsigned vu_server_mappings(const struct vu_server *server); /* of clients' memory */
+/* The server: --vhost-user. */
+struct served vu_serve(const char *options);
+/* How many descriptors it has open while a client is there who has said nothing much: what earlier ones have left would show.
+ * There must be nothing of anybody's memory. */
+unsigned vu_fds_with_client(const struct served *server);
 
 /* ---- the client ---- */
 
@@ -63,7 +54,7 @@ struct vu_client {
 
 void vu_create(struct vu_client *c);  /* memory, rings all zero */
 void vu_destroy(struct vu_client *c); /* and disconnects */
-void vu_connect(struct vu_client *c, const struct vu_server *server);
+void vu_connect(struct vu_client *c, const struct served *server);
 void vu_disconnect(struct vu_client *c);
 
 /* ---- messages ---- */
@@ -93,8 +84,10 @@ void vu_start_ring(struct vu_client *c, unsigned ring, uint16_t size, uint16_t b
 uint16_t vu_stop_ring(struct vu_client *c, unsigned ring);
 void vu_get_inflight(struct vu_client *c, uint16_t queues, uint16_t size);
 void vu_set_inflight(struct vu_client *c);
-/* All of it: connection, negotiation, memory, `rings` rings of `size`. */
-void vu_begin(struct vu_client *c, const struct vu_server *server, unsigned rings, uint16_t size);
+/* A new client, connected, with everything negotiated. */
+void vu_open(struct vu_client *c, const struct served *server);
+/* The same with memory and `rings` rings of `size`. */
+void vu_begin(struct vu_client *c, const struct served *server, unsigned rings, uint16_t size);
 
 /* ---- I/O ---- */
 
@@ -126,8 +119,9 @@ bool vu_signalled(int eventfd, int timeout_ms);
 #define SLOW   "--pace wall --set media.write_ns=4000000 --set media.read_ns=4000000"
 #define BIT(n) (UINT64_C(1) << (n))
 
-void vu_sleep_us(unsigned us);
 /* The usual end of a test. */
-void vu_end(struct vu_client *c, struct vu_server *server);
+void vu_end(struct vu_client *c, struct served *server);
+/* The end after clients that meant no good: the next one is served on all rings. */
+void vu_end_with_another(struct served *server);
 
 #endif

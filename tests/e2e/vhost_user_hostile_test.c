@@ -52,7 +52,7 @@ static void step_submit(struct vu_client *c)
 static void step_let_it_run(struct vu_client *c)
 {
 	(void)c;
-	vu_sleep_us(5000);
+	usleep(5000);
 }
 static void step_stop_unanswered(struct vu_client *c)
 {
@@ -74,15 +74,10 @@ static void test_client_that_vanishes_in_any_state_leaves_nothing(void **state)
 					 step_inflight, step_table,      step_rings,
 					 step_submit,   step_let_it_run, step_stop_unanswered};
 	static step_fn *const last[] = {step_nothing, step_half_header, step_half_payload};
-	struct vu_server server = vu_serve(FOUR_QUEUES " " SLOW);
+	struct served server = vu_serve(FOUR_QUEUES " " SLOW);
 	struct vu_client c;
 	(void)state;
-	/* What the server has open with a fresh client. */
-	vu_create(&c);
-	vu_connect(&c, &server);
-	vu_get_u64(&c, 1);
-	unsigned fds = vu_server_fds(&server), mappings = vu_server_mappings(&server);
-	vu_destroy(&c);
+	unsigned fds = vu_fds_with_client(&server);
 	for (unsigned stop = 0; stop < ARRAY_SIZE(steps); stop++)
 		for (unsigned how = 0; how < ARRAY_SIZE(last); how++) {
 			vu_create(&c);
@@ -91,14 +86,8 @@ static void test_client_that_vanishes_in_any_state_leaves_nothing(void **state)
 				steps[i](&c);
 			last[how](&c);
 			vu_destroy(&c);
-			vu_create(&c);
-			vu_connect(&c, &server);
-			vu_get_u64(&c, 1);
-			assert_int_equal(vu_server_fds(&server), fds);
-			assert_int_equal(vu_server_mappings(&server), mappings);
-			vu_destroy(&c);
+			assert_int_equal(vu_fds_with_client(&server), fds);
 		}
-	vu_create(&c);
 	vu_begin(&c, &server, 4, SIZE);
 	for (unsigned i = 0; i < 4; i++)
 		vu_write(&c, i, SLOTS, 0, i);
@@ -113,13 +102,13 @@ static void test_server_ends_orderly_in_any_state_of_a_client(void **state)
 					 step_submit,   step_let_it_run, step_stop_unanswered};
 	(void)state;
 	for (unsigned stop = 0; stop < ARRAY_SIZE(steps); stop++) {
-		struct vu_server server = vu_serve(FOUR_QUEUES " " SLOW);
+		struct served server = vu_serve(FOUR_QUEUES " " SLOW);
 		struct vu_client c;
 		vu_create(&c);
 		vu_connect(&c, &server);
 		for (unsigned i = 0; i <= stop; i++)
 			steps[i](&c);
-		free(vu_serve_end(&server));
+		free(served_end(&server));
 		vu_destroy(&c);
 	}
 }
@@ -172,9 +161,9 @@ static void test_malformed_requests_end_the_connection_or_are_refused(void **sta
 		{"4097 bytes", 1000, 0x1, 4097, {0}, 0, HANGS_UP},
 		{"4 GiB", 5, 0x1, UINT32_MAX, {0}, 0, HANGS_UP},
 	};
-	struct vu_server server = vu_serve(FOUR_QUEUES);
+	struct served server = vu_serve(FOUR_QUEUES);
 	struct vu_client c;
-	unsigned fds = 0;
+	unsigned fds = vu_fds_with_client(&server);
 	int files[64];
 	(void)state;
 	for (unsigned i = 0; i < ARRAY_SIZE(files); i++)
@@ -182,9 +171,7 @@ static void test_malformed_requests_end_the_connection_or_are_refused(void **sta
 	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
 		uint8_t message[12 + 4096] = {0}, answer[8];
 		printf("%s\n", cases[i].what);
-		vu_create(&c);
-		vu_connect(&c, &server);
-		vu_negotiate(&c, 0, 0);
+		vu_open(&c, &server);
 		store_le32(message, cases[i].request);
 		store_le32(message + 4, cases[i].flags);
 		store_le32(message + 8, cases[i].bytes);
@@ -199,16 +186,11 @@ static void test_malformed_requests_end_the_connection_or_are_refused(void **sta
 		if (cases[i].answer != HANGS_UP) /* and goes on */
 			assert_int_equal(vu_get_u64(&c, 17), 4);
 		vu_destroy(&c);
-		vu_create(&c);
-		vu_connect(&c, &server);
-		vu_get_u64(&c, 1);
-		assert_true(fds == 0 || vu_server_fds(&server) == fds);
-		fds = vu_server_fds(&server);
-		vu_destroy(&c);
+		assert_int_equal(vu_fds_with_client(&server), fds);
 	}
 	for (unsigned i = 0; i < ARRAY_SIZE(files); i++)
 		close(files[i]);
-	char *log = vu_serve_end(&server);
+	char *log = served_end(&server);
 	/* One line each, and it names the request. */
 	unsigned lines = 0;
 	for (const char *at = log; (at = strstr(at, "vhost-user: ")); at++)
@@ -227,7 +209,7 @@ static void test_requests_without_their_protocol_feature_are_refused(void **stat
 		uint32_t request, bytes;
 		unsigned fds;
 	} cases[] = {{21, 0, 1}, {25, 13, 0}, {32, 24, 1}, {34, 0, 0}, {37, 40, 1}, {38, 40, 0}, {39, 8, 0}};
-	struct vu_server server = vu_serve(FOUR_QUEUES);
+	struct served server = vu_serve(FOUR_QUEUES);
 	struct vu_client c;
 	const uint8_t payload[64] = {0};
 	(void)state;
@@ -245,7 +227,7 @@ static void test_requests_without_their_protocol_feature_are_refused(void **stat
 /* Bytes as they come: whatever they are, the next client is served. */
 static void test_random_messages_leave_the_server_whole(void **state)
 {
-	struct vu_server server = vu_serve(FOUR_QUEUES);
+	struct served server = vu_serve(FOUR_QUEUES);
 	struct rng rng;
 	struct vu_client c;
 	(void)state;
@@ -276,11 +258,7 @@ static void test_random_messages_leave_the_server_whole(void **state)
 		}
 		vu_destroy(&c);
 	}
-	vu_create(&c);
-	vu_begin(&c, &server, 4, SIZE);
-	vu_write(&c, 3, SLOTS, 0, 1);
-	vu_check(&c, 0, SLOTS, 0, 1);
-	vu_end(&c, &server);
+	vu_end_with_another(&server);
 }
 
 /* ---- rings that are not right ---- */
@@ -305,11 +283,10 @@ static void expect_refused_addresses(struct vu_client *c, uint64_t desc, uint64_
 
 static void test_ring_addresses_outside_memory_do_not_run(void **state)
 {
-	struct vu_server server = vu_serve(FOUR_QUEUES);
+	struct served server = vu_serve(FOUR_QUEUES);
 	const uint64_t good = VU_USER_BASE, past = VU_USER_BASE + VU_MEMORY_BYTES;
 	struct vu_client c;
 	(void)state;
-	vu_create(&c);
 	vu_begin(&c, &server, 0, SIZE);
 	expect_refused_addresses(&c, 0, good + 0x3000, good + 0x2000);
 	expect_refused_addresses(&c, past, good + 0x3000, good + 0x2000);
@@ -352,10 +329,9 @@ static void poison_loop(struct vu_client *c)
 static void test_ring_that_makes_no_sense_needs_a_reset_and_recovers(void **state)
 {
 	static step_fn *const poisons[] = {poison_index, poison_head, poison_loop};
-	struct vu_server server = vu_serve(FOUR_QUEUES);
+	struct served server = vu_serve(FOUR_QUEUES);
 	struct vu_client c;
 	(void)state;
-	vu_create(&c);
 	vu_begin(&c, &server, 2, SIZE);
 	vu_set_u64(&c, 39, 0xf);
 	for (unsigned i = 0; i < ARRAY_SIZE(poisons); i++) {
@@ -383,13 +359,12 @@ static void test_ring_that_makes_no_sense_needs_a_reset_and_recovers(void **stat
 /* Rings full of random bytes, rewritten while the card looks. */
 static void test_ring_of_random_bytes_harms_nobody(void **state)
 {
-	struct vu_server server = vu_serve(FOUR_QUEUES);
+	struct served server = vu_serve(FOUR_QUEUES);
 	struct rng rng;
 	struct vu_client c;
 	(void)state;
 	rng_seed(&rng, test_seed(5), 0);
 	for (unsigned round = 0; round < 20; round++) {
-		vu_create(&c);
 		vu_begin(&c, &server, 1, SIZE);
 		for (unsigned i = 0; i < 40; i++) {
 			for (unsigned j = 0; j < 300; j++)
@@ -397,17 +372,13 @@ static void test_ring_of_random_bytes_harms_nobody(void **state)
 			/* An index the card goes along with. */
 			store_le16(c.memory + 0x2002, (uint16_t)(i * rng_below(&rng, 4)));
 			vu_kick(&c, 0);
-			vu_sleep_us(200);
+			usleep(200);
 		}
 		if (round % 2)
 			vu_stop_ring(&c, 0);
 		vu_destroy(&c);
 	}
-	vu_create(&c);
-	vu_begin(&c, &server, 4, SIZE);
-	vu_write(&c, 3, SLOTS, 0, 1);
-	vu_check(&c, 0, SLOTS, 0, 1);
-	vu_end(&c, &server);
+	vu_end_with_another(&server);
 }
 
 int main(void)

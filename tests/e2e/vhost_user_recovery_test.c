@@ -45,7 +45,7 @@ static void check_disk(struct vu_client *c, const struct shadow *shadow, unsigne
 }
 
 /* As QEMU does after a reconnection: features, the old area, memory, rings with the used index for a base. */
-static void reconnect(struct vu_client *c, const struct vu_server *server, unsigned rings)
+static void reconnect(struct vu_client *c, const struct served *server, unsigned rings)
 {
 	vu_disconnect(c);
 	vu_connect(c, server);
@@ -70,12 +70,10 @@ static void test_server_killed_in_flight_loses_and_repeats_nothing(void **state)
 	rng_seed(&rng, test_seed(1), 0);
 	snprintf(options, sizeof(options),
 		 "--disk %s --set device.queues=4 --pace wall --set media.write_ns=2000000", disk);
-	struct vu_server server = vu_serve(options);
-	vu_create(&c);
+	struct served server = vu_serve(options);
+	vu_open(&c, &server);
 	for (unsigned ring = 0; ring < rings; ring++)
 		vu_clear_ring(&c, ring, (uint16_t)(65400 + 50 * ring)); /* they wrap on the way */
-	vu_connect(&c, &server);
-	vu_negotiate(&c, 0, 0);
 	vu_get_inflight(&c, 4, SIZE);
 	vu_set_inflight(&c);
 	vu_set_table(&c);
@@ -88,11 +86,11 @@ static void test_server_killed_in_flight_loses_and_repeats_nothing(void **state)
 			submit_writes(&c, &shadow, rings, round);
 			for (unsigned ring = 0; ring < rings; ring++)
 				vu_kick(&c, ring);
-			vu_sleep_us((unsigned)rng_below(&rng, 3000));
+			usleep((unsigned)rng_below(&rng, 3000));
 			for (unsigned ring = 0; ring < rings; ring++)
 				vu_take(&c, ring);
 		}
-		vu_serve_kill(&server);
+		served_kill(&server);
 		for (unsigned ring = 0; ring < rings; ring++) {
 			vu_take(&c, ring);
 			interrupted += c.ring[ring].outstanding;
@@ -119,10 +117,8 @@ static void test_connection_lost_in_flight_loses_and_repeats_nothing(void **stat
 	struct rng rng;
 	(void)state;
 	rng_seed(&rng, test_seed(2), 0);
-	struct vu_server server = vu_serve(FOUR_QUEUES " --pace wall --set media.write_ns=2000000");
-	vu_create(&c);
-	vu_connect(&c, &server);
-	vu_negotiate(&c, 0, 0);
+	struct served server = vu_serve(FOUR_QUEUES " --pace wall --set media.write_ns=2000000");
+	vu_open(&c, &server);
 	vu_get_inflight(&c, 3, SIZE);
 	vu_set_inflight(&c);
 	vu_set_table(&c);
@@ -132,7 +128,7 @@ static void test_connection_lost_in_flight_loses_and_repeats_nothing(void **stat
 		submit_writes(&c, &shadow, rings, round);
 		for (unsigned ring = 0; ring < rings; ring++)
 			vu_kick(&c, ring);
-		vu_sleep_us((unsigned)rng_below(&rng, 4000));
+		usleep((unsigned)rng_below(&rng, 4000));
 		reconnect(&c, &server, rings);
 		for (unsigned ring = 0; ring < rings; ring++)
 			vu_wait(&c, ring);
@@ -144,12 +140,10 @@ static void test_connection_lost_in_flight_loses_and_repeats_nothing(void **stat
 /* QMP stop and cont: the area stays, and the base is the one that was returned. */
 static void test_ring_with_tracking_stopped_and_restarted(void **state)
 {
-	struct vu_server server = vu_serve(FOUR_QUEUES);
+	struct served server = vu_serve(FOUR_QUEUES);
 	struct vu_client c;
 	(void)state;
-	vu_create(&c);
-	vu_connect(&c, &server);
-	vu_negotiate(&c, 0, 0);
+	vu_open(&c, &server);
 	vu_get_inflight(&c, 1, SIZE);
 	vu_set_inflight(&c);
 	vu_set_table(&c);
@@ -176,13 +170,11 @@ static void test_inflight_areas_that_do_not_fit_are_refused(void **state)
 		{1 << 20, 4096, 1, 64}, {UINT64_MAX, 0, 1, 64}, {1 << 16, UINT64_MAX - 7, 1, 64},
 		{1 << 16, 3, 1, 64},
 	};
-	struct vu_server server = vu_serve(FOUR_QUEUES);
+	struct served server = vu_serve(FOUR_QUEUES);
 	struct vu_client c;
 	uint8_t area[24], before[24];
 	(void)state;
-	vu_create(&c);
-	vu_connect(&c, &server);
-	vu_negotiate(&c, 0, 0);
+	vu_open(&c, &server);
 	int fd = memfd_create("area", MFD_CLOEXEC), none;
 	assert_int_equal(ftruncate(fd, 1 << 20), 0);
 	memset(area, 0, sizeof(area));
@@ -217,15 +209,13 @@ static void test_inflight_areas_that_do_not_fit_are_refused(void **state)
 /* Areas full of nonsense: the ring works or the device asks for a reset, and the next client is fine. */
 static void test_inflight_area_of_random_bytes_harms_nobody(void **state)
 {
-	struct vu_server server = vu_serve(FOUR_QUEUES);
+	struct served server = vu_serve(FOUR_QUEUES);
 	struct rng rng;
 	(void)state;
 	rng_seed(&rng, test_seed(3), 0);
 	for (unsigned round = 0; round < 12; round++) {
 		struct vu_client c;
-		vu_create(&c);
-		vu_connect(&c, &server);
-		vu_negotiate(&c, 0, 0);
+		vu_open(&c, &server);
 		vu_get_inflight(&c, 1, SIZE);
 		uint8_t *area = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, c.inflight_fd, 0);
 		for (unsigned i = 0; i < 16 + 16 * SIZE; i++)
@@ -236,16 +226,11 @@ static void test_inflight_area_of_random_bytes_harms_nobody(void **state)
 		vu_start_ring(&c, 0, SIZE, 0);
 		c.ring[0].size = SIZE;
 		vu_kick(&c, 0);
-		vu_sleep_us(10000);
+		usleep(10000);
 		vu_stop_ring(&c, 0);
 		vu_destroy(&c);
 	}
-	struct vu_client c;
-	vu_create(&c);
-	vu_begin(&c, &server, 4, SIZE);
-	vu_write(&c, 3, SLOTS, 0, 1);
-	vu_check(&c, 0, SLOTS, 0, 1);
-	vu_end(&c, &server);
+	vu_end_with_another(&server);
 }
 
 int main(void)

@@ -13,7 +13,7 @@
 
 static void test_negotiation_offers_what_the_card_has_and_the_protocol_carries(void **state)
 {
-	struct vu_server server = vu_serve(FOUR_QUEUES);
+	struct served server = vu_serve(FOUR_QUEUES);
 	struct vu_client c;
 	(void)state;
 	vu_create(&c);
@@ -38,13 +38,11 @@ static void test_negotiation_offers_what_the_card_has_and_the_protocol_carries(v
 
 static void test_features_not_offered_are_refused(void **state)
 {
-	struct vu_server server = vu_serve(FOUR_QUEUES);
+	struct served server = vu_serve(FOUR_QUEUES);
 	struct vu_client c;
 	uint8_t payload[8];
 	(void)state;
-	vu_create(&c);
-	vu_connect(&c, &server);
-	vu_negotiate(&c, 0, 0);
+	vu_open(&c, &server);
 	store_le64(payload, vu_get_u64(&c, 1) | BIT(34));
 	assert_int_not_equal(vu_ask(&c, 2, payload, 8, NULL, 0), 0);
 	store_le64(payload, BIT(14));
@@ -83,13 +81,11 @@ static uint64_t write_cache_mode(struct vu_client *c, uint32_t offset, uint32_t 
 
 static void test_config_is_the_cards_in_the_size_that_was_asked_for(void **state)
 {
-	struct vu_server server = vu_serve(FOUR_QUEUES);
+	struct served server = vu_serve(FOUR_QUEUES);
 	struct vu_client c;
 	uint8_t config[256], part[256];
 	(void)state;
-	vu_create(&c);
-	vu_connect(&c, &server);
-	vu_negotiate(&c, 0, 0);
+	vu_open(&c, &server);
 	read_config(&c, 0, 57, 69, config); /* QEMU 7.2 */
 	assert_int_equal(load_le64(config), DISK_BYTES / 512);
 	assert_int_equal(load_le32(config + 20), 512); /* blk_size */
@@ -105,11 +101,10 @@ static void test_config_is_the_cards_in_the_size_that_was_asked_for(void **state
 
 static void test_config_cache_mode_is_kept_over_a_restart_of_the_rings(void **state)
 {
-	struct vu_server server = vu_serve(FOUR_QUEUES " --set virtio.config_wce=on");
+	struct served server = vu_serve(FOUR_QUEUES " --set virtio.config_wce=on");
 	struct vu_client c;
 	uint8_t mode;
 	(void)state;
-	vu_create(&c);
 	vu_begin(&c, &server, 1, SIZE);
 	read_config(&c, 32, 1, 13, &mode);
 	assert_int_equal(mode, 1);
@@ -140,8 +135,7 @@ static void test_io_on_all_rings_reaches_the_disk(void **state)
 	uint8_t expected[VU_DATA_BYTES];
 	(void)state;
 	snprintf(options, sizeof(options), "--disk %s --set device.queues=4", disk);
-	struct vu_server server = vu_serve(options);
-	vu_create(&c);
+	struct served server = vu_serve(options);
 	vu_begin(&c, &server, 4, SIZE);
 	for (unsigned ring = 0; ring < 4; ring++)
 		vu_write(&c, ring, SLOTS, 2000 * ring, 10 + ring);
@@ -174,7 +168,7 @@ static void test_io_works_for_clients_of_other_habits(void **state)
 		{BIT(30), 0},                 /* no protocol features: rings are enabled from the start */
 		{BIT(VIRTIO_F_VERSION_1), 0}, /* a legacy driver */
 	};
-	struct vu_server server = vu_serve(FOUR_QUEUES);
+	struct served server = vu_serve(FOUR_QUEUES);
 	(void)state;
 	for (unsigned i = 0; i < ARRAY_SIZE(habits); i++) {
 		struct vu_client c;
@@ -188,18 +182,16 @@ static void test_io_works_for_clients_of_other_habits(void **state)
 		vu_check(&c, 1, SLOTS, 0, i);
 		vu_destroy(&c);
 	}
-	free(vu_serve_end(&server));
+	free(served_end(&server));
 }
 
 /* SPDK: SET_VRING_ENABLE comes before anything else of the ring. */
 static void test_ring_enabled_before_all_else_starts_when_all_is_known(void **state)
 {
-	struct vu_server server = vu_serve(FOUR_QUEUES);
+	struct served server = vu_serve(FOUR_QUEUES);
 	struct vu_client c;
 	(void)state;
-	vu_create(&c);
-	vu_connect(&c, &server);
-	vu_negotiate(&c, 0, 0);
+	vu_open(&c, &server);
 	for (uint32_t i = 0; i < 4; i++) /* also those that are never set up: SeaBIOS uses one */
 		assert_int_equal(vu_state(&c, 18, i, 1), 0);
 	vu_set_table(&c);
@@ -213,12 +205,10 @@ static void test_ring_enabled_before_all_else_starts_when_all_is_known(void **st
 /* What is in the ring when it starts needs no kick. */
 static void test_ring_with_requests_is_served_without_a_kick(void **state)
 {
-	struct vu_server server = vu_serve(FOUR_QUEUES);
+	struct served server = vu_serve(FOUR_QUEUES);
 	struct vu_client c;
 	(void)state;
-	vu_create(&c);
-	vu_connect(&c, &server);
-	vu_negotiate(&c, 0, 0);
+	vu_open(&c, &server);
 	vu_set_table(&c);
 	c.ring[0].size = SIZE;
 	c.ring[0].requests = SLOTS;
@@ -234,13 +224,14 @@ static void test_ring_with_requests_is_served_without_a_kick(void **state)
 static void test_ring_stopped_goes_on_where_it_was(void **state)
 {
 	static const uint16_t starts[] = {0, 65530};
-	struct vu_server server = vu_serve(FOUR_QUEUES);
+	struct served server = vu_serve(FOUR_QUEUES);
 	(void)state;
 	for (unsigned i = 0; i < ARRAY_SIZE(starts); i++) {
 		struct vu_client c;
-		vu_create(&c);
+		vu_open(&c, &server);
+		vu_set_table(&c);
 		vu_clear_ring(&c, 0, starts[i]);
-		vu_begin(&c, &server, 1, SIZE);
+		vu_start_ring(&c, 0, SIZE, starts[i]);
 		for (unsigned round = 0; round < 6; round++) {
 			vu_write(&c, 0, 1 + round, 0, round);
 			assert_int_equal(vu_stop_ring(&c, 0), c.ring[0].avail_next);
@@ -249,16 +240,15 @@ static void test_ring_stopped_goes_on_where_it_was(void **state)
 		}
 		vu_destroy(&c);
 	}
-	free(vu_serve_end(&server));
+	free(served_end(&server));
 }
 
 /* GET_VRING_BASE: everything taken is given back first, and afterwards there is silence. */
 static void stop_in_flight(const char *options)
 {
-	struct vu_server server = vu_serve(options);
+	struct served server = vu_serve(options);
 	struct vu_client c;
 	(void)server;
-	vu_create(&c);
 	vu_begin(&c, &server, 2, SIZE);
 	for (unsigned round = 0; round < 8; round++) {
 		struct vu_ring *ring = &c.ring[0];
@@ -269,7 +259,7 @@ static void stop_in_flight(const char *options)
 		}
 		vu_kick(&c, 0);
 		vu_kick(&c, 1);
-		vu_sleep_us(700 * round);
+		usleep(700 * round);
 		uint16_t base = vu_stop_ring(&c, 0);
 		vu_take(&c, 0);
 		/* used index and next available index agree: nothing is in between. */
@@ -307,17 +297,16 @@ static void test_ring_stopped_on_a_card_without_queue_reset(void **state)
 
 static void test_ring_disabled_takes_nothing_until_enabled(void **state)
 {
-	struct vu_server server = vu_serve(FOUR_QUEUES);
+	struct served server = vu_serve(FOUR_QUEUES);
 	struct vu_client c;
 	(void)state;
-	vu_create(&c);
 	vu_begin(&c, &server, 1, SIZE);
 	vu_write(&c, 0, SLOTS, 0, 1);
 	assert_int_equal(vu_state(&c, 18, 0, 0), 0);
 	for (unsigned slot = 0; slot < 3; slot++)
 		vu_submit(&c, 0, slot, VIRTIO_BLK_T_IN, 0);
 	vu_kick(&c, 0);
-	vu_sleep_us(50000);
+	usleep(50000);
 	assert_int_equal(vu_take(&c, 0), 0);
 	assert_int_equal(vu_state(&c, 18, 0, 1), 0);
 	vu_wait(&c, 0);
@@ -335,10 +324,9 @@ static void test_ring_disabled_takes_nothing_until_enabled(void **state)
 /* QEMU 7.2 sets status 0 and asks for the base afterwards; others set status 0 and start over. */
 static void test_status_zero_leaves_rings_until_they_are_stopped_or_set_up(void **state)
 {
-	struct vu_server server = vu_serve(FOUR_QUEUES);
+	struct served server = vu_serve(FOUR_QUEUES);
 	struct vu_client c;
 	(void)state;
-	vu_create(&c);
 	vu_begin(&c, &server, 1, SIZE);
 	vu_set_u64(&c, 39, 0xf);
 	assert_int_equal(vu_get_u64(&c, 40), 0xf);
@@ -361,10 +349,9 @@ static void test_status_zero_leaves_rings_until_they_are_stopped_or_set_up(void 
 
 static void test_reset_device_forgets_rings_and_keeps_memory(void **state)
 {
-	struct vu_server server = vu_serve(FOUR_QUEUES);
+	struct served server = vu_serve(FOUR_QUEUES);
 	struct vu_client c;
 	(void)state;
-	vu_create(&c);
 	vu_begin(&c, &server, 2, SIZE);
 	vu_write(&c, 1, SLOTS, 0, 1);
 	for (unsigned i = 0; i < 2; i++) {
@@ -372,7 +359,7 @@ static void test_reset_device_forgets_rings_and_keeps_memory(void **state)
 		vu_clear_ring(&c, 0, 0);
 		vu_submit(&c, 0, 0, VIRTIO_BLK_T_IN, 0);
 		vu_kick(&c, 0);
-		vu_sleep_us(20000);
+		usleep(20000);
 		assert_int_equal(vu_take(&c, 0), 0);
 		vu_start_ring(&c, 0, SIZE, 0);
 		vu_wait(&c, 0);
@@ -383,10 +370,9 @@ static void test_reset_device_forgets_rings_and_keeps_memory(void **state)
 
 static void test_features_changed_between_starts_take_effect(void **state)
 {
-	struct vu_server server = vu_serve(FOUR_QUEUES);
+	struct served server = vu_serve(FOUR_QUEUES);
 	struct vu_client c;
 	(void)state;
-	vu_create(&c);
 	vu_begin(&c, &server, 1, SIZE);
 	vu_write(&c, 0, SLOTS, 0, 1);
 	uint64_t features = vu_get_u64(&c, 1);
@@ -414,13 +400,11 @@ static uint64_t region(struct vu_client *c, uint32_t request, uint64_t guest, ui
 
 static void test_memory_slots_work_without_a_table(void **state)
 {
-	struct vu_server server = vu_serve(FOUR_QUEUES);
+	struct served server = vu_serve(FOUR_QUEUES);
 	const uint64_t half = VU_MEMORY_BYTES / 2;
 	struct vu_client c;
 	(void)state;
-	vu_create(&c);
-	vu_connect(&c, &server);
-	vu_negotiate(&c, 0, 0);
+	vu_open(&c, &server);
 	assert_int_equal(region(&c, 37, VU_GUEST_BASE, half, VU_USER_BASE, 0, c.memory_fd), 0);
 	assert_int_equal(region(&c, 37, VU_GUEST_BASE + half, half, VU_USER_BASE + half, half, c.memory_fd),
 			 0);
@@ -438,7 +422,7 @@ static void test_memory_slots_work_without_a_table(void **state)
 	assert_true(vu_signalled(c.ring[0].err, VU_TIMEOUT_MS));
 	vu_submit(&c, 0, 0, VIRTIO_BLK_T_IN, 0);
 	vu_kick(&c, 0);
-	vu_sleep_us(20000);
+	usleep(20000);
 	assert_int_equal(vu_take(&c, 0), 0);
 	assert_int_equal(region(&c, 37, VU_GUEST_BASE, half, VU_USER_BASE, 0, c.memory_fd), 0);
 	vu_wait(&c, 0);
@@ -448,11 +432,10 @@ static void test_memory_slots_work_without_a_table(void **state)
 
 static void test_memory_table_changes_under_running_rings(void **state)
 {
-	struct vu_server server = vu_serve(FOUR_QUEUES " " SLOW);
+	struct served server = vu_serve(FOUR_QUEUES " " SLOW);
 	struct vu_client c;
 	uint8_t table[8 + 2 * 32] = {2};
 	(void)state;
-	vu_create(&c);
 	vu_begin(&c, &server, 2, SIZE);
 	int other = memfd_create("other", MFD_CLOEXEC);
 	assert_int_equal(ftruncate(other, 8192), 0);
@@ -462,7 +445,7 @@ static void test_memory_table_changes_under_running_rings(void **state)
 			vu_submit(&c, 0, slot, VIRTIO_BLK_T_OUT, 8 * slot);
 		}
 		vu_kick(&c, 0);
-		vu_sleep_us(1000 * round);
+		usleep(1000 * round);
 		/* One region more, at another place each time; every second time the table of before. */
 		if (round % 2 == 0) {
 			const int fds[] = {c.memory_fd, other};
@@ -486,10 +469,9 @@ static void test_memory_table_changes_under_running_rings(void **state)
 /* A client that makes its memory shorter hurts itself only. */
 static void test_memory_taken_away_does_not_end_the_server(void **state)
 {
-	struct vu_server server = vu_serve(FOUR_QUEUES);
+	struct served server = vu_serve(FOUR_QUEUES);
 	struct vu_client c, next;
 	(void)state;
-	vu_create(&c);
 	vu_begin(&c, &server, 2, SIZE);
 	vu_write(&c, 0, SLOTS, 0, 1);
 	for (unsigned slot = 0; slot < SLOTS; slot++)
@@ -499,7 +481,6 @@ static void test_memory_taken_away_does_not_end_the_server(void **state)
 	vu_kick(&c, 1);
 	assert_true(vu_hung_up(&c));
 	vu_disconnect(&c);
-	vu_create(&next);
 	vu_begin(&next, &server, 4, SIZE);
 	vu_check(&next, 0, SLOTS, 0, 1);
 	assert_int_equal(ftruncate(c.memory_fd, VU_MEMORY_BYTES), 0);

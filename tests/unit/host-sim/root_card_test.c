@@ -171,6 +171,93 @@ static void test_root_dma_outside_memory_is_refused_and_said(void **state)
 	}
 }
 
+/* ---- memory that answers later ---- */
+
+#define SLOW_BASE UINT64_C(0x40000000)
+
+static bool ask(void *ctx, uint64_t addr, uint32_t bytes, unsigned token)
+{
+	unsigned *asked = ctx;
+	assert_true(addr >= SLOW_BASE && bytes == 64);
+	*asked = token;
+	return true;
+}
+
+static void add_slow_memory(struct world *world, unsigned *asked)
+{
+	static const struct memory_ops ops = {.ask = ask};
+	const struct memory_region region = {.base = SLOW_BASE,
+					     .bytes = 4096,
+					     .access = MEMORY_READ | MEMORY_WRITE,
+					     .ops = &ops,
+					     .ctx = asked};
+	assert_int_equal(memory_add(&world->memory, &region), 0);
+}
+
+static void send_read(struct world *world, uint64_t addr, uint16_t tag)
+{
+	struct tlp read = request_of(TLP_MRD, addr, 64, NULL);
+	read.tag = tag;
+	send_now(world, &read);
+}
+
+static void test_root_read_is_answered_when_its_data_is_there(void **state)
+{
+	struct world *world = world_make();
+	uint8_t data[64];
+	unsigned token = 0;
+	(void)state;
+	memset(data, 0x5a, sizeof(data));
+	add_slow_memory(world, &token);
+	send_read(world, SLOW_BASE, 700);
+	assert_int_equal(world->device.sent_count, 0);
+	root_read_done(world->root, token, data);
+	assert_int_equal(world->device.sent_count, 1);
+	assert_int_equal(world->device.sent[0].tlp.tag, 700);
+	assert_memory_equal(world->device.sent[0].tlp.payload, data, sizeof(data));
+	root_read_done(world->root, token, data); /* once */
+	assert_int_equal(world->device.sent_count, 1);
+	/* No data after all. */
+	send_read(world, SLOW_BASE + 64, 3);
+	root_read_done(world->root, token, NULL);
+	assert_int_equal(world->device.sent_count, 2);
+	assert_int_equal(world->device.sent[1].tlp.status, TLP_UR);
+	/* Forgotten by a reset. */
+	send_read(world, SLOW_BASE, 4);
+	root_hot_reset(world->root);
+	root_read_done(world->root, token, data);
+	assert_int_equal(world->device.sent_count, 2);
+	world_destroy(world);
+}
+
+/* The card has given up a read and uses its tag for another: what comes late for the first must not be taken for data of the
+ * second. */
+static void test_root_late_data_is_not_sent_for_a_tag_that_is_used_again(void **state)
+{
+	struct world *world = world_make();
+	uint8_t late[64];
+	unsigned token = 0;
+	(void)state;
+	memset(late, 0x5a, sizeof(late));
+	add_slow_memory(world, &token);
+	fill_memory(world);
+	send_read(world, SLOW_BASE, 5);
+	send_read(world, MEMORY_BASE, 5);
+	assert_int_equal(world->device.sent_count, 1);
+	assert_memory_equal(world->device.sent[0].tlp.payload, world->memory.data, 64);
+	root_read_done(world->root, token, late);
+	assert_int_equal(world->device.sent_count, 1);
+	/* The same with a second read that nobody answers (a fault of the host). */
+	const struct root_fault drop = {
+		.kind = ROOT_FAULT_DROP, .addr = MEMORY_BASE, .bytes = 64, .count = 1};
+	root_inject(world->root, &drop);
+	send_read(world, SLOW_BASE, 5);
+	send_read(world, MEMORY_BASE, 5);
+	root_read_done(world->root, token, late);
+	assert_int_equal(world->device.sent_count, 1);
+	world_destroy(world);
+}
+
 /* ---- writes by the card ---- */
 
 /* All byte enables a write of one or two DWs may have (TLP-008), and longer ones: the bytes named change, all of them at
@@ -384,6 +471,8 @@ int main(void)
 		REQ_TEST(test_root_pieces_of_rcb_cost_20_bytes_each, "PERF-007"),
 		REQ_TEST(test_root_reads_overtake_each_other_but_none_itself, "RC-006"),
 		REQ_TEST(test_root_dma_outside_memory_is_refused_and_said, "RC-007"),
+		cmocka_unit_test(test_root_read_is_answered_when_its_data_is_there),
+		cmocka_unit_test(test_root_late_data_is_not_sent_for_a_tag_that_is_used_again),
 		REQ_TEST(test_root_write_changes_the_bytes_enabled, "ORD-006"),
 		REQ_TEST(test_root_interrupt_window_turns_writes_into_events, "RC-008"),
 		REQ_TEST(test_root_interrupts_keep_their_place_among_writes, "RC-008 ORD-001"),

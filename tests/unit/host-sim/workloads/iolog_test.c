@@ -292,18 +292,20 @@ static void test_iolog_random_bytes_never_get_past_the_checks(void **state)
 static void test_iolog_of_the_real_fio_is_read(void **state)
 {
 	struct iolog log;
-	char error[400];
+	char error[400], folder[] = "/tmp/kickstand-iolog-XXXXXX", text[400];
 	unsigned count[IO_DATASYNC + 1] = {0}, seen[16] = {0};
 	int status;
 	(void)state;
 	need_fio();
-	free(command_output("rm -f /tmp/kickstand-iolog-test.*; cd /tmp && fio --name=a "
-			    "--filename=kickstand-iolog-test.img "
-			    "--size=64k --rw=randrw --bs=4k --ioengine=psync --fdatasync=4 --end_fsync=1 "
-			    "--write_iolog=kickstand-iolog-test.log 2>&1",
-			    &status));
+	assert_non_null(mkdtemp(folder));
+	snprintf(text, sizeof(text),
+		 "cd %s && fio --name=a --filename=a.img --size=64k --rw=randrw --bs=4k --ioengine=psync "
+		 "--fdatasync=4 --end_fsync=1 --write_iolog=a.log 2>&1",
+		 folder);
+	free(command_output(text, &status));
 	assert_int_equal(status, 0);
-	if (iolog_load(&log, "/tmp/kickstand-iolog-test.log", 0, error, sizeof(error)) != 0)
+	snprintf(text, sizeof(text), "%s/a.log", folder);
+	if (iolog_load(&log, text, 0, error, sizeof(error)) != 0)
 		fail_msg("%s", error);
 	check_invariants(&log);
 	for (size_t i = 0; i < log.entries; i++) {
@@ -320,7 +322,8 @@ static void test_iolog_of_the_real_fio_is_read(void **state)
 		assert_int_equal(seen[i], 1);
 	assert_int_equal(log.files, 1);
 	iolog_free(&log);
-	free(command_output("rm -f /tmp/kickstand-iolog-test.*", &status));
+	snprintf(text, sizeof(text), "rm -r %s", folder);
+	free(command_output(text, &status));
 }
 
 int main(void)
