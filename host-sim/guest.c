@@ -127,8 +127,7 @@ static void dma_sync(void *ctx)
 
 static void msi_message(void *ctx, unsigned cpu, unsigned vector, uint64_t *addr, uint32_t *data)
 {
-	(void)ctx;
-	*addr = ROOT_MSI_BASE | (uint64_t)cpu << 12;
+	*addr = root_msi_addr(((struct guest *)ctx)->root, cpu);
 	*data = GUEST_VECTOR_BASE + vector;
 }
 
@@ -176,8 +175,12 @@ void guest_init(struct guest *guest, const struct config *config, void *user)
 int guest_create(struct guest *guest, const struct config *config, const struct guest_options *options,
 		 char *error, size_t error_size)
 {
-	const struct root_ports root_ports = {
-		.ctx = guest, .interrupt = interrupt, .intx = intx_level, .log = log_root};
+	const struct root_ports root_ports = {.ctx = guest,
+					      .msi_base =
+						      options->elsewhere ? ROOT_MSI_BASE_TOP : ROOT_MSI_BASE,
+					      .interrupt = interrupt,
+					      .intx = intx_level,
+					      .log = log_root};
 	const struct device_host device_host = {.ctx = guest,
 						.tlp = receive,
 						.urgent = urgent,

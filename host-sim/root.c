@@ -95,9 +95,14 @@ static void say(struct root *root, const char *format, ...)
 	root->ports.log(root->ports.ctx, line);
 }
 
-static bool is_msi(uint64_t addr)
+static bool is_msi(const struct root *root, uint64_t addr)
 {
-	return addr - ROOT_MSI_BASE < ROOT_MSI_BYTES;
+	return addr - root->ports.msi_base < ROOT_MSI_BYTES;
+}
+
+uint64_t root_msi_addr(const struct root *root, unsigned cpu)
+{
+	return root->ports.msi_base | (uint64_t)cpu << 12;
 }
 
 /* ---- the checker (RC-013) ---- */
@@ -199,7 +204,7 @@ static void check_request(struct root *root, uint64_t arrive_ps, const struct tl
 		violation(root, tlp, "4DW header for an address below 4 GiB");
 	if (tlp->requester_id != CARD_ID)
 		violation(root, tlp, "wrong Requester ID");
-	if (is_msi(tlp->addr)) {
+	if (is_msi(root, tlp->addr)) {
 		if ((tlp->attr & (TLP_ATTR_RELAXED | TLP_ATTR_NO_SNOOP)) || tlp->tc != 0 || !write ||
 		    tlp->length_dw != 1 || tlp->first_be != 0xf)
 			violation(root, tlp, "not a valid interrupt message");
@@ -371,9 +376,9 @@ static void answer_read(struct root *root, uint64_t arrive_ps, const struct tlp 
 
 static void interrupt(struct root *root, uint64_t arrive_ps, const struct tlp *tlp)
 {
+	unsigned cpu = (unsigned)(tlp->addr - root->ports.msi_base) >> 12;
 	root->stats.interrupts++;
-	root->ports.interrupt(root->ports.ctx, arrive_ps, (unsigned)(tlp->addr - ROOT_MSI_BASE) >> 12,
-			      load_le32(tlp->payload));
+	root->ports.interrupt(root->ports.ctx, arrive_ps, cpu, load_le32(tlp->payload));
 }
 
 /* Where a write goes in plain memory; NULL if it does not, or was carried out by the region's owner. */
@@ -464,13 +469,12 @@ static void completion(struct root *root, const struct tlp *tlp)
 bool root_urgent(void *ctx, const uint8_t *wire, size_t size)
 {
 	enum { MWR_3DW = 0x40, MWR_4DW = 0x60 };
-	(void)ctx;
 	if ((wire[0] != MWR_3DW && wire[0] != MWR_4DW) || size < TLP_HEADER_BYTES_MAX)
 		return true;
 	uint64_t addr = load_be32(wire + 8);
 	if (wire[0] == MWR_4DW)
 		addr = addr << 32 | load_be32(wire + 12);
-	return is_msi(addr);
+	return is_msi(ctx, addr);
 }
 
 void root_receive(void *ctx, uint64_t arrive_ps, const uint8_t *wire, size_t size)
@@ -490,7 +494,7 @@ void root_receive(void *ctx, uint64_t arrive_ps, const uint8_t *wire, size_t siz
 		check_request(root, arrive_ps, &tlp);
 	if (tlp.type == TLP_MRD)
 		answer_read(root, arrive_ps, &tlp);
-	else if (tlp.type == TLP_MWR && is_msi(tlp.addr))
+	else if (tlp.type == TLP_MWR && is_msi(root, tlp.addr))
 		interrupt(root, arrive_ps, &tlp);
 	else if (tlp.type == TLP_MWR)
 		write_memory(root, &tlp);

@@ -16,7 +16,9 @@
 /* Where a write is an interrupt, as on x86: 0xfee00000 | CPU << 12, the data being the vector. */
 #define ROOT_MSI_BASE  UINT64_C(0xfee00000)
 #define ROOT_MSI_BYTES UINT64_C(0x100000)
-#define ROOT_BUS       1u /* bus number behind the root port; the card is device 0, function 0 on it */
+/* The same for a guest that is somebody else's and may have RAM there (as on Arm): the end of the address space. */
+#define ROOT_MSI_BASE_TOP (UINT64_MAX - ROOT_MSI_BYTES + 1)
+#define ROOT_BUS          1u /* bus number behind the root port; the card is device 0, function 0 on it */
 
 /* ORDERED: writes must not have Relaxed Ordering set. */
 enum root_access { ROOT_READ = 1, ROOT_WRITE = 2, ROOT_ORDERED = 4 };
@@ -61,6 +63,7 @@ struct root;
 
 struct root_ports {
 	void *ctx;
+	uint64_t msi_base; /* ROOT_MSI_BASE or ROOT_MSI_BASE_TOP */
 	/* Interrupt message to CPU `cpu`. */
 	void (*interrupt)(void *ctx, uint64_t now_ps, unsigned cpu, uint32_t vector);
 	/* Level of INTA, as the card's messages have it. */
@@ -97,6 +100,9 @@ bool root_request(struct root *root, struct tlp *request, struct tlp *completion
 
 /* The data of a read that a region has been asked for (memory_ops.ask); NULL: there is none. */
 void root_read_done(struct root *root, unsigned token, const uint8_t *data);
+
+/* The address of interrupt messages to a CPU. */
+uint64_t root_msi_addr(const struct root *root, unsigned cpu);
 
 /* Brings guest memory up to the present: everything the card wrote that has arrived by now. */
 void root_sync(struct root *root);

@@ -1,10 +1,10 @@
 #!/usr/bin/python3
 """What the tests exercise of the RTL twins: `ninja coverage`.
 
-usage: tools/coverage.py [--only TEXT] [--keep] [--jobs N] [--toggles] [--write docs/coverage.md]
+usage: tools/coverage.py [--only TEXT] [--keep] [--folder FOLDER] [--jobs N] [--toggles] [--write docs/coverage.md]
 
 Runs the tests of the sanitizer build that have twins in them, whose Verilated code counts (--coverage-line
---coverage-toggle; rtl-model/twin.cpp writes the counts), merges what they leave in build/coverage with verilator_coverage, and
+--coverage-toggle; rtl-model/twin.cpp writes the counts), merges what they leave in FOLDER (build/coverage) with verilator_coverage, and
 prints lines and toggles covered per module and every line that never ran. docs/coverage_explained.tsv says why some cannot or
 need not run: module, a part of the line as it is listed here, reason. Uncovered lines without a reason are listed as such, and
 reasons that fit no uncovered line any more too; then the exit status is 1.
@@ -22,7 +22,6 @@ import subprocess
 import sys
 import time
 
-FOLDER = "build/coverage"
 EXPLAINED = "docs/coverage_explained.tsv"
 # Programs that test twins: by themselves, beside their models, and in the card.
 TESTS = re.compile(r"build/sanitize/tests/(twin/|.*_rtl_test$|.*/rtl_\w*_test$)")
@@ -39,27 +38,27 @@ def programs(only):
     return sorted(found)
 
 
-def run(program):
+def run(program, folder):
     """True if it passed."""
     start = time.monotonic()
     done = subprocess.run([program], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
-                          timeout=TIME_LIMIT_S, env={**os.environ, "KICKSTAND_COVERAGE": os.path.abspath(FOLDER)})
+                          timeout=TIME_LIMIT_S, env={**os.environ, "KICKSTAND_COVERAGE": os.path.abspath(folder)})
     print(f"{'ok  ' if done.returncode == 0 else 'FAIL'} {time.monotonic() - start:6.1f} s {program}", flush=True)
     return done.returncode == 0
 
 
-def collect(only, jobs):
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    os.makedirs(FOLDER)
+def collect(only, folder, jobs):
+    shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(folder)
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        return all(list(pool.map(run, programs(only))))
+        return all(list(pool.map(lambda program: run(program, folder), programs(only))))
 
 
-def merge():
-    parts = [os.path.join(FOLDER, name) for name in sorted(os.listdir(FOLDER)) if name.endswith(".dat") and name != "all.dat"]
+def merge(folder):
+    parts = [os.path.join(folder, name) for name in sorted(os.listdir(folder)) if name.endswith(".dat") and name != "all.dat"]
     if not parts:
-        sys.exit(f"coverage: nothing in {FOLDER}; did the tests run?")
-    merged = os.path.join(FOLDER, "all.dat")
+        sys.exit(f"coverage: nothing in {folder}; did the tests run?")
+    merged = os.path.join(folder, "all.dat")
     subprocess.run(["verilator_coverage", "--write", merged, *parts], check=True, stdout=subprocess.DEVNULL)
     return merged
 
@@ -191,12 +190,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="")
     parser.add_argument("--keep", action="store_true")
+    parser.add_argument("--folder", default="build/coverage")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--toggles", action="store_true")
     parser.add_argument("--write")
     args = parser.parse_args()
-    passed = args.keep or collect(args.only, args.jobs)
-    lines, toggles = read(merge())
+    passed = args.keep or collect(args.only, args.folder, args.jobs)
+    lines, toggles = read(merge(args.folder))
     source = Source()
     reasons, stale = explain(sorted(point for point, count in lines.items() if count == 0), source)
     rows, still = table(lines, toggles, reasons), still_signals(toggles)

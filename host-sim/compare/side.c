@@ -364,12 +364,12 @@ static long long cut_point(char *path)
 int side_add(struct side *side, const char *path, char *error, size_t error_size)
 {
 	struct reading r = {.side = side, .path = path, .error = error, .error_size = error_size};
-	char file[FOLDER_PATH_MAX];
+	char name[FOLDER_PATH_MAX], file[FOLDER_PATH_MAX + 16];
 	struct stat status;
-	snprintf(file, sizeof(file) - sizeof("/results.jsonl"), "%s", path);
-	r.point = cut_point(file);
-	if (stat(file, &status) == 0 && S_ISDIR(status.st_mode))
-		strcat(file, "/results.jsonl");
+	snprintf(name, sizeof(name), "%s", path);
+	r.point = cut_point(name);
+	bool folder = stat(name, &status) == 0 && S_ISDIR(status.st_mode);
+	snprintf(file, sizeof(file), "%s%s", name, folder ? "/results.jsonl" : "");
 	FILE *in = fopen(file, "r");
 	if (!in)
 		return fail(&r, "cannot read: %s", strerror(errno));

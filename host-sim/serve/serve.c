@@ -1,7 +1,6 @@
 #include "host-sim/serve/serve.h"
 
 #include "host-sim/root.h"
-
 #include "rtl-model/kernel.h"
 
 #include <errno.h>

@@ -1,5 +1,6 @@
 #include "host-sim/serve/vfio_user.h"
 
+#include "host-sim/root.h"
 #include "rtl-model/kernel.h"
 
 #include <errno.h>
@@ -134,6 +135,8 @@ int vfio_user_dma_map(struct vfio_user *client, const struct vfio_user_dma_map *
 {
 	struct vfio_user_dma *dma = &client->dma;
 	int error = vfio_user_check_map(request);
+	if (!error && request->addr + (request->bytes - 1) >= ROOT_MSI_BASE_TOP)
+		error = EINVAL; /* the card's interrupts go there */
 	if (error)
 		return error;
 	size_t at = first_reaching(dma, request->addr);

@@ -1,7 +1,5 @@
 #include "host-sim/serve/vhost_user_memory.h"
 
-#include "host-sim/root.h"
-
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,8 +18,6 @@ static const char *region_fault(const struct vhost_user_region *region)
 		return "is beyond the guest addresses a client can use (62 bits)";
 	if (region->user + (region->bytes - 1) < region->user)
 		return "runs past the end of the client's addresses";
-	if (overlap(region->guest, region->bytes, ROOT_MSI_BASE, ROOT_MSI_BYTES))
-		return "covers the addresses of interrupt messages (0xfee00000 to 0xfeefffff)";
 	return NULL;
 }
 

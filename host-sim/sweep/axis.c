@@ -191,7 +191,7 @@ int axis_set_range(struct axis *axis, const char *text, const struct text_place 
 
 int axis_set_log(struct axis *axis, const char *text, const struct text_place *place)
 {
-	int64_t steps_milli;
+	int64_t steps_milli = 0;
 	if (parse_span(axis, text, "steps", &steps_milli, place) != 0)
 		return -1;
 	if (axis->from_milli == 0)

@@ -87,14 +87,10 @@ static int check_arguments(const struct arguments *arguments)
 static int parse_arguments(struct arguments *arguments, int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"out", required_argument, NULL, 'o'},
-		{"jobs", required_argument, NULL, 'j'},
-		{"launcher", required_argument, NULL, 'l'},
-		{"submit", no_argument, NULL, 's'},
-		{"collect", no_argument, NULL, 'c'},
-		{"report", no_argument, NULL, 'r'},
-		{"help", no_argument, NULL, 'h'},
-		{0},
+		{"out", required_argument, NULL, 'o'},      {"jobs", required_argument, NULL, 'j'},
+		{"launcher", required_argument, NULL, 'l'}, {"submit", no_argument, NULL, 's'},
+		{"collect", no_argument, NULL, 'c'},        {"report", no_argument, NULL, 'r'},
+		{"help", no_argument, NULL, 'h'},           {0},
 	};
 	int option;
 	optind = 1;

@@ -148,7 +148,7 @@ static int put_rows(struct collector *c)
 /* Columns are known when all rows have been seen, so the table is made from the rows' file. */
 static int put_table(struct collector *c)
 {
-	struct new_file file;
+	struct new_file file = {0};
 	char path[FOLDER_PATH_MAX], *line = NULL;
 	size_t size = 0;
 	snprintf(path, sizeof(path), "%s/results.jsonl", c->folder);

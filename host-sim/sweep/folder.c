@@ -91,7 +91,7 @@ static bool has_text(const char *path, const char *text)
 
 int folder_put(const char *folder, const char *name, const char *text, char *error, size_t error_size)
 {
-	struct new_file file;
+	struct new_file file = {0};
 	char path[FOLDER_PATH_MAX];
 	snprintf(path, sizeof(path), "%s/%s", folder, name);
 	if (has_text(path, text))

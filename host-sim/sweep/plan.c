@@ -70,7 +70,7 @@ static void put_shell_word(const char *text, FILE *out)
 
 static int put_script(struct planner *p)
 {
-	struct new_file file;
+	struct new_file file = {0};
 	new_file_begin(&file, p->folder, "run-point");
 	if (file.out) {
 		fprintf(file.out, "%sprogram=", script_head);

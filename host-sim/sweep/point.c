@@ -212,12 +212,12 @@ static void add_key(void *ctx, const char *section, const char *key, const char 
 }
 
 /* What a key is at this point although no axis gives it: at the base. */
-static void base_value(const struct point *point, const json_t *config, const char *key, char *text,
-		       size_t size)
+static void base_value(const struct point *point, const struct sweep_spec *spec, const json_t *config,
+		       const char *key, char *text, size_t size)
 {
 	text[0] = '\0';
 	if (is_job_file(key)) {
-		snprintf(text, size, "%s", point->job->path);
+		snprintf(text, size, "%s", sweep_spec_job_name(spec, point->job));
 	} else if (is_job_option(key)) {
 		const char *name = fio_option_canonical(strchr(key, '.') + 1);
 		for (unsigned i = 0; i < point->options; i++)
@@ -238,7 +238,8 @@ static void base_value(const struct point *point, const json_t *config, const ch
 	}
 }
 
-static json_t *axis_json(const struct point *point, const struct axis *axis, int level, const json_t *config)
+static json_t *axis_json(const struct point *point, const struct sweep_spec *spec, const struct axis *axis,
+			 int level, const json_t *config)
 {
 	char text[AXIS_TEXT_MAX] = "";
 	size_t length = 0;
@@ -248,7 +249,7 @@ static json_t *axis_json(const struct point *point, const struct axis *axis, int
 	}
 	for (unsigned i = 0; i < axis->keys; i++) {
 		char value[AXIS_TEXT_MAX];
-		base_value(point, config, axis->key[i], value, sizeof(value));
+		base_value(point, spec, config, axis->key[i], value, sizeof(value));
 		length += (size_t)snprintf(text + length, sizeof(text) - length, "%s%s", i ? " " : "", value);
 		length = min_u64(length, sizeof(text) - 1);
 	}
@@ -263,7 +264,7 @@ json_t *point_json(const struct point *point, const struct sweep_spec *spec)
 	for (unsigned i = 0; i < spec->design.axes; i++) {
 		const struct axis *axis = &spec->axis[i];
 		int level = point->level[i];
-		json_object_set_new(axes, axis->name, axis_json(point, axis, level, config));
+		json_object_set_new(axes, axis->name, axis_json(point, spec, axis, level, config));
 		json_object_set_new(levels, axis->name,
 				    level == DESIGN_BASE ? json_null() : json_integer(level));
 	}

@@ -200,8 +200,9 @@ static void put_left_out(const struct recommendation *r, const struct study *stu
 {
 	unsigned left = study->points - r->considered;
 	if (left)
-		fprintf(out, "%u %s not considered: a run of it failed or gave no such figure.\n", left,
-			plural(left, "point was", "points were"));
+		fprintf(out,
+			"%u %s not considered: a run of it failed, is missing, or gave no such figure.\n",
+			left, plural(left, "point was", "points were"));
 }
 
 void recommendation_print(const struct recommendation *r, const struct study *study, FILE *out)

@@ -42,7 +42,7 @@ static void put_head(const char *name, const char *folder, FILE *out)
 static int put_array(const struct plan *plan, const char *folder, unsigned jobs, char *error,
 		     size_t error_size)
 {
-	struct new_file file;
+	struct new_file file = {0};
 	new_file_begin(&file, folder, "sweep.sbatch");
 	if (file.out) {
 		put_head("kickstand-sweep", folder, file.out);
@@ -57,7 +57,7 @@ static int put_array(const struct plan *plan, const char *folder, unsigned jobs,
 
 static int put_collect(const char *folder, char *error, size_t error_size)
 {
-	struct new_file file;
+	struct new_file file = {0};
 	char program[FOLDER_PATH_MAX];
 	ssize_t length = readlink("/proc/self/exe", program, sizeof(program) - 1);
 	program[length > 0 ? length : 0] = '\0';
@@ -82,7 +82,7 @@ static int put_submit(const char *folder, char *error, size_t error_size)
 		"array=$(sbatch --parsable \"$@\" sweep.sbatch)\n"
 		"collect=$(sbatch --parsable --dependency=\"afterany:${array%%;*}\" \"$@\" collect.sbatch)\n"
 		"echo \"array job ${array%%;*}, its results collected by job ${collect%%;*}\"\n";
-	struct new_file file;
+	struct new_file file = {0};
 	new_file_begin(&file, folder, "submit");
 	if (file.out) {
 		fputs(text, file.out);

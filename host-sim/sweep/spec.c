@@ -469,6 +469,13 @@ const struct job_template *sweep_spec_job(const struct sweep_spec *spec, const c
 	return job;
 }
 
+const char *sweep_spec_job_name(const struct sweep_spec *spec, const struct job_template *job)
+{
+	const char *slash = strrchr(spec->path, '/');
+	size_t folder = slash ? (size_t)(slash + 1 - spec->path) : 0;
+	return job->path + (strncmp(job->path, spec->path, folder) == 0 ? folder : 0);
+}
+
 /* A bad job file's message names the job file. */
 static int load_job(struct reading *r, const char *value)
 {

@@ -54,6 +54,9 @@ void sweep_spec_free(struct sweep_spec *spec);
 /* The job file that a value of the key "job" stands for; one that the specification has. */
 const struct job_template *sweep_spec_job(const struct sweep_spec *spec, const char *value);
 
+/* What the specification calls that file. */
+const char *sweep_spec_job_name(const struct sweep_spec *spec, const struct job_template *job);
+
 /* Points times seeds. */
 uint64_t sweep_spec_runs(const struct sweep_spec *spec);
 

@@ -204,6 +204,8 @@ static int new_memfd(uint64_t bytes)
 	return fd;
 }
 
+#define END UINT64_C(0) /* 2^64 */
+
 static void test_maps_are_checked_and_taken_away_again(void **state)
 {
 	(void)state;
@@ -226,6 +228,9 @@ static void test_maps_are_checked_and_taken_away_again(void **state)
 	assert_int_equal(vf_map(&c, 32 * mib, 0, fd, 0, 3), EINVAL);
 	assert_int_equal(vf_map(&c, 32 * mib + 1, 4096, fd, 0, 3), EINVAL);
 	assert_int_equal(vf_map(&c, UINT64_MAX - 4095, 8192, fd, 0, 3), EINVAL);
+	assert_int_equal(vf_map(&c, UINT64_MAX - 4095, 4096, fd, 0, 3), EINVAL); /* the last MiB is taken */
+	assert_int_equal(vf_map(&c, END - mib, 4096, fd, 0, 3), EINVAL);
+	assert_int_equal(vf_map(&c, END - mib - 4096, 8192, fd, 0, 3), EINVAL);
 	assert_int_equal(vf_map(&c, 32 * mib, 4096, fd, 0, 0), EINVAL);
 	assert_int_equal(vf_map(&c, 32 * mib, 4096, fd, 0, 8 | 3), EINVAL);
 	assert_true(vf_map(&c, 32 * mib, 4096, pipes[0], 0, 3) != 0);
@@ -246,9 +251,9 @@ static void test_maps_are_checked_and_taken_away_again(void **state)
 	assert_int_equal(vf_unmap(&c, 0, 2 * mib, 0), 0);
 	assert_int_equal(served_mappings(&server), 0);
 	assert_int_equal(vf_map(&c, 0, mib, fd, 0, 3), 0);
-	assert_int_equal(vf_map(&c, UINT64_MAX - 4095, 4096, fd, 0, 3), 0);
+	assert_int_equal(vf_map(&c, END - mib - 4096, 4096, fd, 0, 3), 0);
 	assert_int_equal(vf_unmap(&c, 0xfef00000, 0xffffffff01100000, 0), 0);
-	assert_int_equal(vf_map(&c, UINT64_MAX - 4095, 4096, fd, 4096, 3), 0);
+	assert_int_equal(vf_map(&c, END - mib - 4096, 4096, fd, 4096, 3), 0);
 	assert_int_equal(vf_unmap(&c, 0, 0, 2), 0);
 	assert_int_equal(vf_unmap(&c, 0, 4096, 2), EINVAL);
 	assert_int_equal(served_mappings(&server), 0);
@@ -257,6 +262,31 @@ static void test_maps_are_checked_and_taken_away_again(void **state)
 	close(closed_for_writing);
 	close(pipes[0]);
 	close(pipes[1]);
+	end(&c, &server);
+}
+
+/* A guest that is no PC has RAM where a PC's interrupts go. */
+static void test_maps_over_the_interrupts_of_a_pc_are_memory(void **state)
+{
+	(void)state;
+	const char *image;
+	struct served server = serve_image(&image, "");
+	struct vf_client c;
+	uint8_t expected[8192];
+	vf_begin(&c, &server, VF_SHARED);
+	vf_bind_call(&c);
+	assert_int_equal(vf_map(&c, 0xfec00000, 0x300000, c.memory_fd, 0, 3), 0);
+	vf_start(&c, 1);
+	/* 0xfedff000 to 0xfee01000 */
+	const struct vf_piece piece = {0xfec00000 + 0x1ff000, sizeof(expected)};
+	vf_submit(&c, false, 8, &piece, 1);
+	assert_true(vf_wait(c.call, 5000) != 0);
+	assert_int_equal(vf_used(&c), 1);
+	assert_int_equal(vf_status(&c, 0), 0);
+	int fd = open(image, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(pread(fd, expected, sizeof(expected), 4096), sizeof(expected));
+	close(fd);
+	assert_memory_equal(c.memory + 0x1ff000, expected, sizeof(expected));
 	end(&c, &server);
 }
 
@@ -544,6 +574,26 @@ static void test_messages_slow_client_does_not_make_the_card_time_out(void **sta
 	(void)state;
 	check_slow_client("");
 	check_slow_client("--pace wall");
+}
+
+/* Requests in flight may read more than the server is ready to keep for the client: the card waits, and none is lost. */
+static void test_messages_more_in_flight_than_the_server_keeps_is_read_in_time(void **state)
+{
+	(void)state;
+	struct served server = vf_serve("--disk ram:64M --set link.mps=1024");
+	struct vf_client c;
+	const struct vf_piece pieces[] = {{VF_BASE + VF_DATA, 1 << 20},
+					  {VF_BASE + VF_DATA + (1 << 20), 1 << 20},
+					  {VF_BASE + VF_DATA + (2 << 20), 1 << 20}};
+	vf_begin(&c, &server, VF_MESSAGES);
+	vf_start(&c, 0xffff);
+	for (unsigned i = 0; i < 60; i++)
+		vf_submit(&c, false, 0, pieces, 3);
+	usleep(300000);
+	vf_wait_used(&c, 60);
+	for (unsigned i = 0; i < 60; i++)
+		assert_int_equal(vf_status(&c, i), 0);
+	end(&c, &server);
 }
 
 static void test_messages_unanswered_do_not_hold_up_the_next_client(void **state)
@@ -1329,6 +1379,7 @@ int main(void)
 		cmocka_unit_test(test_version_answers_suit_each_client),
 		cmocka_unit_test(test_version_that_is_wrong_ends_the_connection),
 		cmocka_unit_test(test_maps_are_checked_and_taken_away_again),
+		cmocka_unit_test(test_maps_over_the_interrupts_of_a_pc_are_memory),
 		cmocka_unit_test(test_maps_too_many_are_refused),
 		cmocka_unit_test(test_io_crosses_maps_and_respects_read_only),
 		cmocka_unit_test(test_unmap_waits_for_io_that_runs),
@@ -1339,6 +1390,7 @@ int main(void)
 		cmocka_unit_test(test_messages_interrupt_comes_behind_data),
 		cmocka_unit_test(test_messages_refused_writes_are_told_from_reads),
 		cmocka_unit_test(test_messages_slow_client_does_not_make_the_card_time_out),
+		cmocka_unit_test(test_messages_more_in_flight_than_the_server_keeps_is_read_in_time),
 		cmocka_unit_test(test_messages_unanswered_do_not_hold_up_the_next_client),
 		cmocka_unit_test(test_interrupts_follow_every_row_of_set_irqs),
 		cmocka_unit_test(test_interrupts_by_msix_stop_and_start_with_their_descriptor),

@@ -307,7 +307,7 @@ module ks_msix #(
       ready_q         <= ready_d;
       waiting_q       <= waiting_d;
     end
-    if (operation == EVENT) count_m[vector] <= count;
+    if (hold) count_m[vector] <= count;
     if (operation == SEND) sent_m[vector] <= time_ns_i;
   end
 

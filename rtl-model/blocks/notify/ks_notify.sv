@@ -410,7 +410,7 @@ module ks_notify #(
 
   // ---- registers, outside view ----
 
-  assign waiting_o = 64'(pending_q | fifo_queued);
+  assign waiting_o = 64'(pending_q) | 64'(fifo_queued);
 
   always_comb begin
     csr_exists_o = 1'b1;

@@ -339,6 +339,37 @@ static void test_root_interrupt_window_turns_writes_into_events(void **state)
 	}
 }
 
+/* For a guest that has RAM where a PC's interrupts go. */
+static void test_root_interrupt_window_at_the_top_leaves_the_other_to_memory(void **state)
+{
+	struct world *world = world_make_with(ROOT_MSI_BASE, ROOT_MSI_BASE_TOP);
+	uint8_t wire[TLP_WIRE_BYTES_MAX];
+	(void)state;
+	write_word(world, ROOT_MSI_BASE + 0x3000, 0x1234);
+	assert_int_equal(load_le32(world->memory.data + 0x3000), 0x1234);
+	assert_int_equal(world->interrupts, 0);
+	static const struct {
+		uint64_t addr;
+		bool interrupt;
+	} cases[] = {
+		{UINT64_C(0xffffffffffefff00), false},
+		{UINT64_C(0xfffffffffff00000), true},
+		{UINT64_C(0xfffffffffff3f000), true},
+	};
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		const uint8_t data[4] = {0x20};
+		struct tlp tlp = request_of(TLP_MWR, cases[i].addr, 4, data);
+		size_t size = tlp_encode(&tlp, wire, sizeof(wire));
+		assert_int_equal(root_urgent(world->root, wire, size), cases[i].interrupt);
+		send_now(world, &tlp);
+		assert_int_equal(world->interrupts, i);
+	}
+	assert_int_equal(world->interrupt[0].cpu, 0);
+	assert_int_equal(world->interrupt[1].cpu, 0x3f);
+	assert_int_equal(root_msi_addr(world->root, 0x3f), cases[2].addr);
+	world_destroy(world);
+}
+
 /* An interrupt sees every write before it and none behind it. */
 static void test_root_interrupts_keep_their_place_among_writes(void **state)
 {
@@ -475,6 +506,7 @@ int main(void)
 		cmocka_unit_test(test_root_late_data_is_not_sent_for_a_tag_that_is_used_again),
 		REQ_TEST(test_root_write_changes_the_bytes_enabled, "ORD-006"),
 		REQ_TEST(test_root_interrupt_window_turns_writes_into_events, "RC-008"),
+		REQ_TEST(test_root_interrupt_window_at_the_top_leaves_the_other_to_memory, "RC-008"),
 		REQ_TEST(test_root_interrupts_keep_their_place_among_writes, "RC-008 ORD-001"),
 		cmocka_unit_test(test_root_other_requests_and_messages_are_told_apart),
 		REQ_TEST(test_root_injected_faults_hit_the_reads_named, "RC-012"),

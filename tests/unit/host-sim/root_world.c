@@ -127,10 +127,14 @@ static void take_log(void *ctx, const char *line)
 	snprintf(world->log, sizeof(world->log), "%s", line);
 }
 
-struct world *world_make_at(uint64_t base)
+struct world *world_make_with(uint64_t base, uint64_t msi_base)
 {
 	struct world *world = calloc(1, sizeof(*world));
-	const struct root_ports ports = {world, take_interrupt, take_intx, take_log};
+	const struct root_ports ports = {.ctx = world,
+					 .msi_base = msi_base,
+					 .interrupt = take_interrupt,
+					 .intx = take_intx,
+					 .log = take_log};
 	char error[200];
 	the_world = world;
 	config_defaults(&world->config);
@@ -145,6 +149,11 @@ struct world *world_make_at(uint64_t base)
 	assert_non_null(world->root);
 	root_connect(world->root, &world->device);
 	return world;
+}
+
+struct world *world_make_at(uint64_t base)
+{
+	return world_make_with(base, ROOT_MSI_BASE);
 }
 
 struct world *world_make(void)

@@ -61,7 +61,9 @@ struct world {
 /* The one there is. */
 struct world *world_of_now(void);
 
-/* Memory at `base`, or at MEMORY_BASE; default configuration, but reads take the same time each. */
+/* Memory at `base`, or at MEMORY_BASE, interrupts at `msi_base`, or at ROOT_MSI_BASE; default configuration, but reads take
+ * the same time each. */
+struct world *world_make_with(uint64_t base, uint64_t msi_base);
 struct world *world_make_at(uint64_t base);
 struct world *world_make(void);
 void world_destroy(struct world *world);

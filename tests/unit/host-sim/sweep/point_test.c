@@ -235,6 +235,7 @@ static void test_point_json_has_values_as_numbers_and_words(void **state)
 	const char *command = json_string_value(json_object_get(row, "command"));
 	assert_int_equal(strncmp(command, "kickstand run --job jobs/", 25), 0);
 	char label[200];
+	assert_string_equal(sweep_spec_job_name(&spec, base->job), "one.fio");
 	point_label(point, &spec, label, sizeof(label));
 	assert_string_equal(label, "notify.holdoff_ns=250 job.bs=8k link=3 8");
 	json_decref(row);
