@@ -3,7 +3,7 @@
 
 usage: tools/coverage.py [--only TEXT] [--keep] [--folder FOLDER] [--jobs N] [--toggles] [--write docs/coverage.md]
 
-Runs the tests of the sanitizer build that have twins in them, whose Verilated code counts (--coverage-line
+Runs the tests that have twins in them, of a build of their own whose Verilated code counts (--coverage-line
 --coverage-toggle; rtl-model/twin.cpp writes the counts), merges what they leave in FOLDER (build/coverage) with verilator_coverage, and
 prints lines and toggles covered per module and every line that never ran. docs/coverage_explained.tsv says why some cannot or
 need not run: module, a part of the line as it is listed here, reason. Uncovered lines without a reason are listed as such, and
@@ -24,7 +24,7 @@ import time
 
 EXPLAINED = "docs/coverage_explained.tsv"
 # Programs that test twins: by themselves, beside their models, and in the card.
-TESTS = re.compile(r"build/sanitize/tests/(twin/|.*_rtl_test$|.*/rtl_\w*_test$)")
+TESTS = re.compile(r"build/covered/tests/(twin/|.*_rtl_test$|.*/rtl_\w*_test$)")
 TIME_LIMIT_S = 1800
 
 Point = collections.namedtuple("Point", "file line column kind")  # kind: block, if, else, elsif, case

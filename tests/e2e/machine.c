@@ -63,6 +63,9 @@ static void configure(struct machine *m, const char *const *settings)
 	config_defaults(&m->config);
 	CHECK(config_set(&m->config, "host.memory=64M", error, sizeof(error)) == 0);
 	m->config.device.queue_size = MACHINE_QUEUE_SIZE;
+#ifdef MACHINE_RTL
+	m->config.device.impl = CONFIG_IMPL_RTL;
+#endif
 	for (; settings && *settings; settings++) {
 		if (config_set(&m->config, *settings, error, sizeof(error)) != 0) {
 			printf("%s\n", error);

@@ -38,7 +38,7 @@ static void check_file(const char *image, const char *file, const char *serial)
 		fail_msg("%s on the image has sha256 %s, not what the guest wrote", file, sum);
 }
 
-static void test_linux_makes_a_file_system_and_works_on_it(void **state)
+static void check_linux_works(const char *image_name, const char *settings)
 {
 	static const char job[] =
 		"set -e\n"
@@ -62,8 +62,8 @@ static void test_linux_makes_a_file_system_and_works_on_it(void **state)
 		"sha256sum /mnt/file1 /mnt/random\n"
 		"umount /mnt\n";
 	char arguments[400];
-	(void)state;
-	const char *image = disk_arguments("ext4.img", 4, arguments, sizeof(arguments));
+	const char *image = disk_arguments(image_name, 4, arguments, sizeof(arguments));
+	strcat(arguments, settings);
 	struct served server = served_start("--vhost-user", arguments);
 	struct guest_vm vm = vm_start(&server, 4, job, "");
 	char *serial = vm_end(&vm, BOOT_S + WORK_S);
@@ -73,6 +73,19 @@ static void test_linux_makes_a_file_system_and_works_on_it(void **state)
 	check_file(image, "/file1", serial);
 	check_file(image, "/random", serial);
 	free(serial);
+}
+
+static void test_linux_makes_a_file_system_and_works_on_it(void **state)
+{
+	(void)state;
+	check_linux_works("ext4.img", "");
+}
+
+/* The same with the RTL of notify, fetch, msix and core in place of their models. */
+static void test_linux_works_on_the_rtl(void **state)
+{
+	(void)state;
+	check_linux_works("rtl.img", " --set device.impl=rtl");
 }
 
 /* Two boots of one guest on one server: what the first wrote is there in the second. */
@@ -193,6 +206,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_linux_makes_a_file_system_and_works_on_it),
+		cmocka_unit_test(test_linux_works_on_the_rtl),
 		cmocka_unit_test(test_linux_reboots),
 		cmocka_unit_test(test_server_killed_in_the_middle_loses_nothing),
 		cmocka_unit_test(test_guest_stopped_and_continued_goes_on),

@@ -208,6 +208,59 @@ static void test_wave_on_a_full_disk_is_told(void **state)
 	}
 }
 
+/* Times at which a signal goes up. */
+static size_t rises(const struct vcd_values *values, uint64_t *at_ps, size_t room)
+{
+	size_t count = 0;
+	for (size_t i = 1; i < values->changes; i++) {
+		if (values->change[i].value == 0 || values->change[i - 1].value != 0)
+			continue;
+		assert_true(count < room);
+		at_ps[count++] = values->change[i].at_ps;
+	}
+	return count;
+}
+
+/* docs/waves: one request after the other in full RTL. All signals of the layout are there and move, and what happens to a
+ * request happens in its order on the one time axis. */
+static void test_wave_layout_shows_the_path_of_a_request(void **state)
+{
+	(void)state;
+	enum { REQUESTS = 3, STEPS = 5, ROOM = 64 };
+	static const char *const steps[STEPS] = {"rtl.notify.doorbell_valid_i", "rtl.notify.service_valid_o",
+						 "rtl.fetch.see_start_o", "rtl.fetch.event_record_o",
+						 "rtl.msix.message_valid_o"};
+	const struct format *fst = &formats[1];
+	const char *path = wave_path("request", fst);
+	char arguments[400], line[200];
+	snprintf(arguments, sizeof(arguments), "--wave %s --job docs/waves/request.fio --set device.impl=rtl",
+		 path);
+	json_decref(program_run_json(arguments));
+	struct vcd wave = read_wave(path, fst);
+	FILE *layout = fopen("docs/waves/request.gtkw", "r");
+	unsigned signals = 0;
+	assert_non_null(layout);
+	while (fgets(line, sizeof(line), layout)) {
+		if (strncmp(line, "model.", 6) != 0 && strncmp(line, "rtl.", 4) != 0)
+			continue;
+		line[strcspn(line, "[\n")] = '\0';
+		assert_true(vcd_of(&wave, line)->changes >= 1);
+		signals++;
+	}
+	fclose(layout);
+	assert_true(signals > 30);
+	uint64_t at_ps[STEPS][ROOM];
+	for (unsigned i = 0; i < STEPS; i++) {
+		size_t count = rises(vcd_of(&wave, steps[i]), at_ps[i], ROOM);
+		assert_int_equal(count, REQUESTS);
+		for (unsigned k = 0; i > 0 && k < REQUESTS; k++)
+			assert_true(at_ps[i][k] > at_ps[i - 1][k]);
+	}
+	for (unsigned k = 1; k < REQUESTS; k++) /* depth 1 */
+		assert_true(at_ps[0][k] > at_ps[STEPS - 1][k - 1]);
+	vcd_free(&wave);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -217,6 +270,7 @@ int main(void)
 		cmocka_unit_test(test_wave_changes_no_result),
 		cmocka_unit_test(test_wave_that_cannot_be_written_is_named),
 		cmocka_unit_test(test_wave_on_a_full_disk_is_told),
+		cmocka_unit_test(test_wave_layout_shows_the_path_of_a_request),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
 #include "tests/check.h"
 
 #include <stdbool.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -96,19 +97,52 @@ static void test_accuracy_of_the_model_holds_in_short_runs(void **state)
 	assert_true(count_of(out, "depth 8") >= 3);
 }
 
+/* Counts as Verilator writes them: the fields of a point are led by \1 and parted by \2. */
+static void put_point(FILE *out, const char *page, unsigned line, const char *name, unsigned count)
+{
+	fprintf(out,
+		"C "
+		"'\1f\2rtl-model/blocks/notify/ks_first_set.sv\1l\2%u\1n\0022\1page\2%s/"
+		"ks_first_set\1o\2%s\1h\2top.x' "
+		"%u\n",
+		line, page, name, count);
+}
+
 static void test_coverage_lists_what_a_test_leaves_out(void **state)
 {
 	(void)state;
-	char out[65536], line[200];
-	snprintf(line, sizeof(line), "tools/coverage.py --only /notify_rtl_test --folder build/coverage-%d",
-		 (int)getpid());
-	run(line, out, sizeof(out));
-	snprintf(line, sizeof(line), "rm -r build/coverage-%d", (int)getpid());
+	char out[65536], folder[64], path[80], line[200];
+	snprintf(folder, sizeof(folder), "build/coverage-%d", (int)getpid());
+	assert_int_equal(mkdir(folder, 0777), 0);
+	/* Two runs: line 10 ran in one of them, line 11 in none; a bit went up and down over both, another only up. */
+	for (unsigned i = 0; i < 2; i++) {
+		snprintf(path, sizeof(path), "%s/run-%u.dat", folder, i);
+		FILE *counts = fopen(path, "w");
+		assert_non_null(counts);
+		fprintf(counts, "# SystemC::Coverage-3\n");
+		put_point(counts, "v_line", 10, "block", i);
+		put_point(counts, "v_branch", 11, "if", 0);
+		put_point(counts, "v_toggle", 12, "any_o", 1);
+		put_point(counts, "v_toggle", 13, "other_o", i);
+		fclose(counts);
+	}
+	snprintf(line, sizeof(line), "tools/coverage.py --keep --toggles --folder %s", folder);
+	assert_int_equal(run(line, out, sizeof(out)), 1);
+	snprintf(line, sizeof(line), "rm -r %s", folder);
 	assert_int_equal(system(line), 0);
-	assert_non_null(strstr(out, "ok  "));
-	assert_non_null(strstr(out, "\nks_notify "));
-	assert_null(strstr(out, "\nks_fetch "));
-	assert_non_null(strstr(out, "never ran"));
+	unsigned points, bits;
+	double ran, settled, moved;
+	const char *row = strstr(out, "\nks_first_set ");
+	assert_non_null(row);
+	assert_int_equal(
+		sscanf(row, " ks_first_set %u %lf %lf %u %lf", &points, &ran, &settled, &bits, &moved), 5);
+	assert_int_equal(points, 2);
+	assert_true(ran == 50.0 && moved == 50.0);
+	assert_int_equal(bits, 2);
+	assert_int_equal(count_of(out, "never ran: rtl-model/blocks/notify/ks_first_set.sv:11: if: "), 1);
+	assert_null(strstr(out, "ks_first_set.sv:10"));
+	assert_non_null(strstr(out, "never up and down: ks_first_set: other_o\n"));
+	assert_non_null(strstr(out, "1 lines and branches never ran, 1 of them unexplained"));
 }
 
 int main(void)

@@ -4,11 +4,7 @@
 #include "rtl-model/blocks/fetch/fetch_rtl.h"
 #include "tests/unit/rtl-model/fetch_fixture.h"
 
-#ifdef __SANITIZE_ADDRESS__ /* there the module also has assertions and coverage, at some sixty times the time */
-#define RUNS 40u
-#else
-#define RUNS 400u
-#endif
+#define RUNS          400u
 #define QUEUES        4u
 #define RING_MAX      256u
 #define GUEST_BYTES   UINT64_C(0x80000)

@@ -662,9 +662,11 @@ module ks_fetch_ring (
     if (clear_i) control_valid_q <= 1'b0;
   end
 
-  // Fields of context_t.
-  localparam int unsigned STATE_LSB = 56, ERROR_LSB = 51, NEXT_LSB = 35, TRANSFERS_LSB = 5;
+  context_t    shown;  // what the registers show of a queue
   logic [31:0] rdata_q;
+  logic        unused_shown;
+  assign shown        = context_mem[reg_queue_i];
+  assign unused_shown = ^{shown.seen, shown.entries, shown.wanted, shown.armed, shown.suppressed, shown.again, shown.quiet};
   assign reg_rdata_o = rdata_q;
   always_ff @(posedge clk_i) begin
     rdata_q <= 32'd0;
@@ -678,15 +680,15 @@ module ks_fetch_ring (
         csr_pkg::CSR_FETCH_QUEUE_USED_HI:  rdata_q <= used_mem[reg_queue_i][63:32];
         csr_pkg::CSR_FETCH_QUEUE_CONFIG:   rdata_q <= {14'd0, config_mem[reg_queue_i]};
         csr_pkg::CSR_FETCH_QUEUE_CONTROL:
-        rdata_q <= {30'd0, context_mem[reg_queue_i][0], context_mem[reg_queue_i][STATE_LSB+:3] != QueueStopped};
+        rdata_q <= {30'd0, shown.poll, shown.state != QueueStopped};
         csr_pkg::CSR_FETCH_QUEUE_STATE:
         rdata_q <= {
-          context_mem[reg_queue_i][NEXT_LSB+:16],
+          shown.next,
           3'd0,
-          context_mem[reg_queue_i][ERROR_LSB+:5],
+          shown.error,
           6'd0,
-          context_mem[reg_queue_i][STATE_LSB+:3] == QueueFault,
-          context_mem[reg_queue_i][TRANSFERS_LSB+:3] != 3'd0 || taken_mem[reg_queue_i] != ended_mem[reg_queue_i]
+          shown.state == QueueFault,
+          shown.transfers != 3'd0 || taken_mem[reg_queue_i] != ended_mem[reg_queue_i]
         };
         default: ;
       endcase
