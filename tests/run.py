@@ -8,10 +8,12 @@ The programs are the outputs of the ninja rules link_test and linkxx_test. Each 
 "[       OK ]" and "[  FAILED  ]" lines are counted. A program that crashes or runs out of time counts as
 one more failure. --only runs the programs whose path contains TEXT.
 
-`ninja tests` builds what tests/all.ninja names; --write-list writes that file anew after a test program was added.
+`ninja tests` builds what tests/all.ninja names, `ninja covered` the tests of the RTL twins for `ninja coverage`; --write-list
+writes that file anew after a test program was added.
 """
 import argparse
 import concurrent.futures
+import glob
 import json
 import os
 import re
@@ -21,26 +23,45 @@ import time
 
 LIST = "tests/all.ninja"
 TIME_LIMIT_S = 600
+COVERED = "build/covered/"
+TWINS = re.compile(COVERED + r"tests/(twin/.*|.*_rtl_test)$")
 RESULT = re.compile(r"^\[\s*(OK|FAILED)\s*\] (.+)$", re.M)
 
 
-def programs():
+def targets():
     found = []
     for rule in ("link_test", "linkxx_test"):
         out = subprocess.run(["ninja", "-t", "targets", "rule", rule], capture_output=True, text=True, check=True)
-        found += [path for path in out.stdout.split() if not path.startswith("build/covered/")]  # for `ninja coverage`
+        found += out.stdout.split()
     return sorted(found)
 
 
-def list_text(found):
-    lines = ["# Every test program. Written by `tests/run.py --write-list`.", "build tests: phony $"]
-    lines += [f"  {p} $" for p in found[:-1]] + [f"  {found[-1]}", ""]
-    return "\n".join(lines)
+def programs():
+    return [path for path in targets() if not path.startswith(COVERED)]
 
 
-def list_is_current(found):
+def phony(name, paths):
+    return [f"build {name}: phony $", *(f"  {p} $" for p in paths[:-1]), f"  {paths[-1]}"]
+
+
+def list_text():
+    found = targets()
+    lines = ["# Every test program. Written by `tests/run.py --write-list`."]
+    lines += phony("tests", [path for path in found if not path.startswith(COVERED)])
+    lines += phony("covered", [path for path in found if TWINS.match(path)])
+    return "\n".join(lines) + "\n"
+
+
+def list_is_current():
     with open(LIST, encoding="utf-8") as f:
-        return f.read() == list_text(found)
+        return f.read() == list_text()
+
+
+def forgotten(found):
+    """Sources of tests that no program is made of: a .ninja file that nobody includes."""
+    built = {os.path.basename(path) for path in found}
+    sources = glob.glob("tests/**/*_test.c*", recursive=True)
+    return [path for path in sorted(sources) if os.path.basename(path).split(".")[0] not in built]
 
 
 def run(program):
@@ -74,12 +95,15 @@ def main():
     found = programs()
     if args.write_list:
         with open(LIST, "w", encoding="utf-8") as f:
-            f.write(list_text(found))
+            f.write(list_text())
         return 0
     passed = failed = 0
     record = {}
-    if not list_is_current(found):
+    if not list_is_current():
         print(f"FAIL {LIST} does not name every test program: run `tests/run.py --write-list`")
+        failed += 1
+    for source in forgotten(found):
+        print(f"FAIL {source}: no test program is built of it")
         failed += 1
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
         for program, results, output, seconds in pool.map(run, [p for p in found if args.only in p]):
