@@ -233,6 +233,9 @@ void kernel_run(uint64_t until_ps)
 	sc_time span =
 		until_ps == TIME_NEVER_PS ? sc_max_time() - sc_time_stamp() : time_of(until_ps - systemc_ps);
 	sc_start(span, SC_EXIT_ON_STARVATION);
+	// SystemC comes to the end with what is due just then not yet done: that takes another start, of no duration.
+	while (!s.stopping && systemc_now_ps() == until_ps && sc_pending_activity_at_current_time())
+		sc_start(SC_ZERO_TIME, SC_EXIT_ON_STARVATION);
 }
 
 void kernel_stop(void)

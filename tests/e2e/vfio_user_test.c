@@ -1129,6 +1129,28 @@ static void test_clients_spdk_is_served_without_doorbells(void **state)
 	end(&c, &server);
 }
 
+/* In pace wall, too, a card that has done its work costs nothing. Whether the end of a slice of time coincides with an event
+ * depends on when requests come in, hence several times. */
+static void test_clients_with_nothing_to_do_cost_no_time(void **state)
+{
+	(void)state;
+	const char *image;
+	struct served server = serve_image(&image, "--pace wall");
+	struct vf_client c;
+	vf_begin(&c, &server, VF_SHARED);
+	vf_start(&c, 0xffff);
+	for (unsigned i = 0; i < 10; i++) {
+		vf_check_read(&c, image, 8 * i);
+		usleep(20000); /* what is behind the request is done */
+		double before_s = served_cpu_s(&server);
+		usleep(200000);
+		double used_s = served_cpu_s(&server) - before_s;
+		if (used_s > 0.05)
+			fail_msg("%.2f s of CPU time in 0.2 s without a request", used_s);
+	}
+	end(&c, &server);
+}
+
 /* Of its memory the client sends a descriptor, and writes to copies of its own. */
 static void test_clients_that_share_nothing_get_a_hint(void **state)
 {
@@ -1404,6 +1426,7 @@ int main(void)
 		cmocka_unit_test(test_order_interrupt_comes_behind_the_used_ring),
 		cmocka_unit_test(test_resets_of_every_kind_leave_a_card_that_works),
 		cmocka_unit_test(test_clients_spdk_is_served_without_doorbells),
+		cmocka_unit_test(test_clients_with_nothing_to_do_cost_no_time),
 		cmocka_unit_test(test_clients_that_share_nothing_get_a_hint),
 		cmocka_unit_test(test_clients_are_given_ioeventfds_for_doorbells),
 		cmocka_unit_test(test_hostile_second_client_is_turned_away),
