@@ -195,9 +195,10 @@ end:	do
 		:: else -> nothing_left()
 		fi
 	   }
-	:: atomic { /* fetch_ring_done: some entries, as many as a read may bring */
-		state == TAKING ->
-progress:	next = (next + 1) % MOD;
+	:: state == TAKING -> /* fetch_ring_done: some entries, as many as a read may bring */
+progress: /* outside the atomic step, where spin would not see it */
+	   atomic {
+		next = (next + 1) % MOD;
 		if
 		:: next != seen -> next = (next + 1) % MOD
 		:: true
