@@ -112,6 +112,10 @@ static const struct key keys[] = {
 	 "first doorbell of a queue to its service", "model: no coalescing"},
 	{"notify", "threshold", KEY_UNSIGNED, AT(notify, threshold), "doorbells", "0", 0, 65535, NULL, false,
 	 "doorbells that end the hold-off early, 0 = only time does", "model: no coalescing"},
+	{"notify", "adaptive", KEY_BOOL, AT(notify, adaptive), "", "off", 0, 1, NULL, false,
+	 "hold-off follows the queue's doorbells: none if they come rarely, otherwise what threshold of them "
+	 "take, at most holdoff_ns",
+	 "model: fixed"},
 	{"notify", "arbitration", KEY_ENUM, AT(notify, arbitration), "", "round_robin", 0, 3,
 	 arbitration_names, false, "order among queues with a doorbell", "model"},
 	{"notify", "fifo_depth", KEY_UNSIGNED, AT(notify, fifo_depth), "", "64", 1, 1024, NULL, false,
@@ -135,8 +139,8 @@ static const struct key keys[] = {
 	{"fetch", "parse_cycles", KEY_UNSIGNED, AT(fetch, parse_cycles), "cycles", "3", 2, 1000, NULL, false,
 	 "descriptors received to the chain's next read, besides one for each descriptor; impl=model",
 	 "RTL fetch"},
-	{"fetch", "record_cycles", KEY_UNSIGNED, AT(fetch, record_cycles), "cycles", "3", 1, 1000, NULL, false,
-	 "header received to the record at the core's side; impl=model", "RTL fetch"},
+	{"fetch", "record_cycles", KEY_UNSIGNED, AT(fetch, record_cycles), "cycles", "3", 1, 1000, NULL,
+	 false, "header received to the record at the core's side; impl=model", "RTL fetch"},
 	{"fetch", "impl", KEY_ENUM, AT(fetch, impl), "", "model", 0, 1, impl_names, false, "C model or RTL",
 	 "model"},
 
@@ -583,6 +587,17 @@ int config_check(const struct config *config, char *error, size_t error_size)
 		reason = "core.poll_ns: with device.offload=full the firmware sees no reads and writes after "
 			 "which "
 			 "to poll; set it to 0 or use device.offload=fetch";
+	else if (config->notify.adaptive && config->notify.mode == CONFIG_NOTIFY_FIFO)
+		reason = "notify.adaptive: with notify.mode=fifo no doorbells are merged, so there is "
+			 "nothing to "
+			 "wait for; use notify.mode=pending or switch it off";
+	else if (config->notify.adaptive && config->notify.holdoff_ps == 0)
+		reason = "notify.adaptive: notify.holdoff_ns is the longest hold-off, and is 0; raise it or "
+			 "switch this off";
+	else if (config->notify.adaptive && config->notify.threshold == 1)
+		reason = "notify.adaptive: with notify.threshold=1 no doorbell is ever held; raise that, set "
+			 "it "
+			 "to 0 or switch this off";
 	else if (config->virtio.packed || config->guest.packed)
 		reason = "packed: packed virtqueues are not implemented yet; leave it off";
 	else if (config->guest.queues > config->device.queues)

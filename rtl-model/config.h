@@ -53,6 +53,7 @@ struct config {
 		enum config_notify_mode mode;
 		uint64_t holdoff_ps;
 		unsigned threshold;
+		bool adaptive;
 		enum config_arbitration arbitration;
 		unsigned fifo_depth;
 		uint64_t weights; /* 4 bits a queue, queue 0 lowest, repeated every 16 queues; 0 = 1 */

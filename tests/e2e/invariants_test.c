@@ -228,6 +228,52 @@ static void test_threshold_ends_holdoff(void **state)
 	json_decref(none);
 }
 
+static double p50_us(json_t *root)
+{
+	return json_at(root, "total/lat_ns/percentile/50.000000") / 1000;
+}
+
+/* At queue depth 1 adaptive hold-off costs nothing, where the fixed one costs all of its time; at 64 it saves nearly as many
+ * services; and where there are too few requests for a batch it does not wait for the rest of it that long. */
+static void test_adaptive_holdoff_follows_the_load(void **state)
+{
+	(void)state;
+	static const char *const impls[] = {"model", "rtl"};
+	static const char common[] = "--set guest.event_idx=off --set notify.holdoff_ns=16000 "
+				     "--set notify.threshold=%u --set notify.adaptive=%s "
+				     "--set notify.impl=%s --job %s";
+	const char *single =
+		program_file_of("single.fio", "[a]\nrw=randread\nbs=4k\niodepth=1\nnumber_ios=1000\n");
+	const char *few = program_file_of(
+		"few.fio", "[a]\nrw=randread\nbs=4k\niodepth=8\nnorandommap\nnumber_ios=5000\n");
+	const char *busy = program_file_of(
+		"busy.fio", "[a]\nrw=randread\nbs=4k\niodepth=64\nnorandommap\nnumber_ios=20000\n");
+	json_t *none = run("--set guest.event_idx=off --job %s", single);
+	for (size_t i = 0; i < ARRAY_SIZE(impls); i++) {
+		json_t *fixed = run(common, 8, "off", impls[i], single),
+		       *adaptive = run(common, 8, "on", impls[i], single);
+		assert_true(p50_us(fixed) > p50_us(none) + 15.8);
+		assert_within(p50_us(adaptive), p50_us(none), 0.03);
+		json_decref(fixed);
+		json_decref(adaptive);
+		fixed = run(common, 8, "off", impls[i], busy);
+		adaptive = run(common, 8, "on", impls[i], busy);
+		assert_true(json_at(fixed, "device/doorbells/serviced") < 20000 / 7);
+		assert_within(json_at(adaptive, "device/doorbells/serviced"),
+			      json_at(fixed, "device/doorbells/serviced"), 0.15);
+		assert_true(p50_us(adaptive) < p50_us(fixed) * 1.03);
+		json_decref(fixed);
+		json_decref(adaptive);
+		fixed = run(common, 16, "off", impls[i], few);
+		adaptive = run(common, 16, "on", impls[i], few);
+		assert_true(p50_us(adaptive) < p50_us(fixed) - 4);
+		assert_true(json_at(adaptive, "device/doorbells/serviced") < 5000 / 4);
+		json_decref(fixed);
+		json_decref(adaptive);
+	}
+	json_decref(none);
+}
+
 /* ---- interrupts ---- */
 
 static void test_moderation_saves_interrupts(void **state)
@@ -282,6 +328,7 @@ int main(void)
 		cmocka_unit_test(test_slow_core_is_the_bound),
 		cmocka_unit_test(test_holdoff_saves_services_and_costs_latency),
 		cmocka_unit_test(test_threshold_ends_holdoff),
+		cmocka_unit_test(test_adaptive_holdoff_follows_the_load),
 		cmocka_unit_test(test_moderation_saves_interrupts),
 		cmocka_unit_test(test_stages_add_up_to_latency),
 	};

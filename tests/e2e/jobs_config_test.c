@@ -21,8 +21,8 @@ static const struct {
 	{"served without the core, four queues", "--set device.offload=full --set device.queues=4"},
 	{"in RTL", "--set device.impl=rtl"},
 	{"in RTL, walked by firmware", "--set device.impl=rtl --set device.offload=firmware"},
-	{"in RTL, four queues, moderated",
-	 "--set device.impl=rtl --set device.queues=4 --set notify.holdoff_ns=2000 --set msix.holdoff_ns=5000"},
+	{"in RTL, four queues, moderated", "--set device.impl=rtl --set device.queues=4 --set "
+					   "notify.holdoff_ns=2000 --set msix.holdoff_ns=5000"},
 	{"core in RTL only", "--set core.impl=rtl"},
 	{"fetch engine in RTL only", "--set fetch.impl=rtl --set guest.indirect=on"},
 	{"notify and interrupts in RTL", "--set notify.impl=rtl --set msix.impl=rtl --set device.queues=4"},
@@ -58,6 +58,11 @@ static const struct {
 	{"doorbell FIFO", "--set notify.mode=fifo --set device.queues=4"},
 	{"doorbell FIFO of one", "--set notify.mode=fifo --set notify.fifo_depth=1 --set device.queues=4"},
 	{"hold-off", "--set notify.holdoff_ns=3000 --set notify.threshold=4"},
+	{"adaptive hold-off",
+	 "--set notify.adaptive=on --set notify.holdoff_ns=9000 --set notify.threshold=4"},
+	{"adaptive hold-off in RTL, four queues",
+	 "--set notify.impl=rtl --set notify.adaptive=on --set notify.holdoff_ns=9000 "
+	 "--set device.queues=4 --set guest.event_idx=off"},
 	{"strict priority", "--set notify.arbitration=strict --set device.queues=4"},
 	{"oldest first", "--set notify.arbitration=oldest --set device.queues=4"},
 	{"by weight", "--set notify.arbitration=weighted --set notify.weights=4660 --set device.queues=4"},
@@ -110,6 +115,17 @@ static void test_every_configuration_does_all_io(void **state)
 		run_mixed(cases[i].name, cases[i].options);
 }
 
+/* What config_check refuses together. */
+static bool contradict(const char *options)
+{
+	static const char *const pairs[][2] = {{"notify.adaptive=on", "notify.mode=fifo"},
+					       {"device.offload=full", "core.poll_ns"}};
+	for (size_t i = 0; i < ARRAY_SIZE(pairs); i++)
+		if (strstr(options, pairs[i][0]) && strstr(options, pairs[i][1]))
+			return true;
+	return false;
+}
+
 /* Three configurations together, drawn at random; keys set twice take the last value. */
 static void test_configurations_combined_do_all_io(void **state)
 {
@@ -119,9 +135,12 @@ static void test_configurations_combined_do_all_io(void **state)
 	for (unsigned i = 0; i < 30; i++) {
 		char options[600];
 		const char *part[3];
-		for (unsigned p = 0; p < 3; p++)
-			part[p] = cases[rng_below(&rng, ARRAY_SIZE(cases))].options;
-		snprintf(options, sizeof(options), "%s %s %s --seed %u", part[0], part[1], part[2], i + 1);
+		do {
+			for (unsigned p = 0; p < 3; p++)
+				part[p] = cases[rng_below(&rng, ARRAY_SIZE(cases))].options;
+			snprintf(options, sizeof(options), "%s %s %s --seed %u", part[0], part[1], part[2],
+				 i + 1);
+		} while (contradict(options));
 		run_mixed("combined", options);
 	}
 }

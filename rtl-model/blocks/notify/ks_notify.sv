@@ -1,8 +1,8 @@
 // The notify unit: doorbells in, "serve this queue" out. What it does is said in README.md; this is how.
 //
-// A queue's pending bit is `holding` (in ks_order_list, waiting for the end of its hold-off) or eligible (a candidate for
+// A queue's pending bit is `holding` (in ks_holdoffs, waiting for the end of its hold-off) or eligible (a candidate for
 // ks_notify_arbiter). In mode fifo doorbells stand in ks_notify_fifo as well. One operation a cycle changes a queue: the
-// oldest hold-off ends, or something comes in (a register is written, a doorbell is taken), which take turns if both want to. A
+// hold-off ends, or something comes in (a register is written, a doorbell is taken), which take turns if both want to. A
 // service leaves beside it.
 // A register write with consequences for many queues is worked off one queue a cycle, while nothing else happens.
 module ks_notify #(
@@ -10,10 +10,14 @@ module ks_notify #(
     parameter int unsigned FIFO_DEPTH   = 1024,  // a power of two; 0: mode pending only
     parameter bit          HOLDOFF      = 1'b1,  // hold-off timer
     parameter bit          THRESHOLD    = 1'b1,  // count that ends it early
+    parameter bit          ADAPTIVE     = 1'b1,  // hold-off that follows the queue's doorbells
+    parameter int unsigned CLASSES      = 8,     // lengths it has, a power of two
     parameter int unsigned ARBITRATION  = 4,     // ks_notify_arbiter
     parameter int unsigned HOLDOFF_BITS = 32,
     parameter int unsigned TIME_BITS    = 40,    // half its range must exceed a hold-off
     localparam int unsigned QUEUE_BITS = $clog2(QUEUES),
+    localparam int unsigned LENGTHS    = ADAPTIVE ? CLASSES : 1,
+    localparam int unsigned CLASS_BITS = LENGTHS == 1 ? 1 : $clog2(LENGTHS),
     localparam int unsigned DEPTH      = FIFO_DEPTH == 0 ? 2 : FIFO_DEPTH,
     localparam int unsigned DEPTH_BITS = $clog2(DEPTH)
 ) (
@@ -22,13 +26,14 @@ module ks_notify #(
     input  logic                 clear_i,    // forgets all doorbells and disables all queues
     input  logic [TIME_BITS-1:0] time_ns_i,  // free-running
 
-    // Settings; hold-off and threshold are reset values.
+    // Settings; hold-off, threshold and adaptive are reset values.
     input  logic                    fifo_mode_i,
     input  logic [DEPTH_BITS:0]     fifo_limit_i,
     input  logic [1:0]              arbitration_i,
     input  logic [63:0]             weights_i,
     input  logic [HOLDOFF_BITS-1:0] holdoff_ns_i,
     input  logic [15:0]             threshold_i,
+    input  logic                    adaptive_i,
 
     input  logic        doorbell_valid_i,
     output logic        doorbell_ready_o,
@@ -87,6 +92,7 @@ module ks_notify #(
   queues_t                 enabled_q;
   logic [HOLDOFF_BITS-1:0] holdoff_q;
   logic [15:0]             threshold_q;
+  logic                    adaptive_q;
   logic                    data_mode_q;
   logic                    write;
   assign enabled_word = 64'(enabled_q);
@@ -153,14 +159,13 @@ module ks_notify #(
   typedef enum logic [2:0] {NOTHING, MATURE, LOOK, FORGET, KICK, RING, IGNORE} operation_e;
 
   operation_e operation;
-  queue_t queue, walk_q, list_head, list_tail, list_next, drop_first;
-  logic list_empty, mature, mature_first_q;
-  when_t list_since;
+  queue_t queue, walk, list_first, drop_first;
+  logic list_empty, list_over, mature, mature_first_q, walk_valid, walk_last;
+  when_t list_deadline;
   queues_t drops, fifo_queued;
   logic is_enabled;
 
-  assign list_since       = since_m[list_head];
-  assign mature           = HOLDOFF && run && !list_empty && over(list_since, time_ns_i);
+  assign mature           = HOLDOFF && run && list_over;
   assign csr_ready_o      = run && !(mature && mature_first_q);
   assign write            = csr_write_i && csr_ready_o;
   assign doorbell_ready_o = csr_ready_o && !csr_write_i;
@@ -171,8 +176,8 @@ module ks_notify #(
     queue      = '0;
     is_enabled = 1'b0;
     if (state_q == REVISIT) begin
-      operation = LOOK;
-      queue     = walk_q;
+      operation = walk_valid ? LOOK : NOTHING;
+      queue     = walk;
     end else if (state_q == DROP) begin
       operation = drops != '0 ? FORGET : NOTHING;
       queue     = drop_first;
@@ -186,15 +191,16 @@ module ks_notify #(
       operation  = is_enabled ? RING : IGNORE;
     end else if (mature && !write) begin
       operation = MATURE;
-      queue     = list_head;
+      queue     = list_first;
     end
     if (!run && state_q != REVISIT && state_q != DROP) operation = NOTHING;
   end
 
   // ---- what it does ----
 
-  logic is_pending, is_holding, is_eligible, enough, turn, list_add, list_remove, fifo_full, fifo_push;
+  logic is_pending, is_holding, is_eligible, is_over, enough, turn, fast, list_add, list_remove, fifo_full, fifo_push;
   logic [15:0] count;
+  logic [CLASS_BITS-1:0] length;
   assign is_pending  = pending[queue];
   assign is_eligible = eligible[queue];
   assign is_holding  = is_pending && !is_eligible;
@@ -218,7 +224,7 @@ module ks_notify #(
         list_remove = 1'b1;
       end
       LOOK: begin
-        turn        = !list_empty && (over(since_m[queue], time_ns_i) || enough);
+        turn        = is_over || enough;
         list_remove = turn;
       end
       FORGET: begin
@@ -238,7 +244,7 @@ module ks_notify #(
       if (!fifo_push) begin
         pending_d[queue] = 1'b1;
         rung_d[queue]    = 1'b1;
-        turn             = !is_eligible && (!HOLDOFF || holdoff_q == '0 || enough);
+        turn             = !is_eligible && (!HOLDOFF || holdoff_q == '0 || enough || (!is_pending && !fast));
         list_remove      = is_holding && turn;
         list_add         = !is_pending && !turn;
       end
@@ -276,7 +282,7 @@ module ks_notify #(
         if (write && (csr_addr_i == csr_pkg::CSR_NOTIFY_HOLDOFF_NS || csr_addr_i == csr_pkg::CSR_NOTIFY_THRESHOLD))
           state_d = REVISIT;
       end
-      REVISIT: if (list_empty || walk_q == list_tail) state_d = RUN;
+      REVISIT: if (walk_last) state_d = RUN;
       DROP:
       if (drops == '0)
         state_d = order_needed ? SWEEP_ORDER : (fifo_queued & ~enabled_q) != '0 ? SWEEP_FIFO : RUN;
@@ -298,7 +304,6 @@ module ks_notify #(
       eligible_q  <= '0;
       own_q       <= '0;
       rung_q      <= '0;
-      walk_q      <= '0;
       data_mode_q <= 1'b0;
       mature_first_q <= 1'b0;
     end else begin
@@ -308,10 +313,14 @@ module ks_notify #(
       eligible_q <= eligible_d;
       own_q      <= own_d;
       rung_q     <= rung_d;
-      walk_q     <= run ? list_head : list_next;
-      mature_first_q <= write || operation == RING || operation == IGNORE;
+      // Only what is done changes whose turn it is, so a clock that stands still in between changes nothing.
+      if (write || operation == RING || operation == IGNORE) mature_first_q <= 1'b1;
+      else if (operation == MATURE) mature_first_q <= 1'b0;
       if (write && csr_addr_i == csr_pkg::CSR_NOTIFY_DATA_MODE) data_mode_q <= csr_wdata_i[0];
-      if (clear_i) data_mode_q <= 1'b0;
+      if (clear_i) begin
+        data_mode_q    <= 1'b0;
+        mature_first_q <= 1'b0;
+      end
     end
   end
 
@@ -320,9 +329,11 @@ module ks_notify #(
     if (!rst_ni) begin
       holdoff_q   <= holdoff_ns_i;
       threshold_q <= threshold_i;
+      adaptive_q  <= ADAPTIVE && adaptive_i;
     end else if (write) begin
       if (csr_addr_i == csr_pkg::CSR_NOTIFY_HOLDOFF_NS) holdoff_q <= csr_wdata_i[HOLDOFF_BITS-1:0];
       if (csr_addr_i == csr_pkg::CSR_NOTIFY_THRESHOLD) threshold_q <= csr_wdata_i[15:0];
+      if (csr_addr_i == csr_pkg::CSR_NOTIFY_ADAPTIVE) adaptive_q <= ADAPTIVE && csr_wdata_i[0];
     end
   end
 
@@ -339,23 +350,64 @@ module ks_notify #(
       .index_o(drop_first)
   );
 
-  ks_order_list #(
-      .SIZE(QUEUES)
+  ks_holdoffs #(
+      .SIZE        (QUEUES),
+      .CLASSES     (LENGTHS),
+      .TIME_BITS   (TIME_BITS),
+      .HOLDOFF_BITS(HOLDOFF_BITS)
   ) i_list (
       .clk_i,
       .rst_ni,
       .clear_i,
-      .add_i   (list_add),
-      .remove_i(list_remove),
-      .index_i (queue),
-      .next_o  (list_next),
+      .time_ns_i,
+      .longest_ns_i (holdoff_q),
+      .add_i        (list_add),
+      .add_class_i  (length),
+      .remove_i     (list_remove),
+      .index_i      (queue),
+      .index_over_o (is_over),
+      .empty_o      (list_empty),
+      .over_o       (list_over),
+      .over_index_o (list_first),
+      .deadline_ns_o(list_deadline),
+      .walk_start_i (run),
+      .walk_step_i  (state_q == REVISIT),
+      .walk_valid_o (walk_valid),
+      .walk_index_o (walk),
 `ifdef FORMAL
-      .member_o(members),
+      .member_o     (members),
 `endif
-      .empty_o (list_empty),
-      .head_o  (list_head),
-      .tail_o  (list_tail)
+      .walk_last_o  (walk_last)
   );
+
+  if (ADAPTIVE) begin : gen_pace
+    logic pace_fast;
+    logic [CLASS_BITS-1:0] pace_length;
+    ks_pace #(
+        .SIZE        (QUEUES),
+        .CLASSES     (LENGTHS),
+        .TIME_BITS   (TIME_BITS),
+        .HOLDOFF_BITS(HOLDOFF_BITS)
+    ) i_pace (
+        .clk_i,
+        .rst_ni,
+        .clear_i,
+        .time_ns_i,
+        .longest_ns_i(holdoff_q),
+        .threshold_i (threshold_q),
+        .arrive_i    (adaptive_q && operation == RING && !fifo_push),
+        // It ends with the doorbell that began it.
+        .forget_i    (adaptive_q && operation == MATURE && count_m[queue] == 16'd1),
+        .index_i     (queue),
+        .fast_o      (pace_fast),
+        .class_o     (pace_length)
+    );
+    assign fast   = !adaptive_q || pace_fast;
+    assign length = adaptive_q ? pace_length : '0;
+  end else begin : gen_fixed
+    assign fast   = 1'b1;
+    assign length = '0;
+  end
 
   ks_notify_arbiter #(
       .QUEUES     (QUEUES),
@@ -423,6 +475,7 @@ module ks_notify #(
       csr_pkg::CSR_NOTIFY_PENDING_LO: csr_rdata_o = waiting_o[31:0];
       csr_pkg::CSR_NOTIFY_PENDING_HI: csr_rdata_o = waiting_o[63:32];
       csr_pkg::CSR_NOTIFY_DATA_MODE:  csr_rdata_o = 32'(data_mode_q);
+      csr_pkg::CSR_NOTIFY_ADAPTIVE:   csr_rdata_o = 32'(adaptive_q);
       default: begin
         csr_rdata_o  = '0;
         csr_exists_o = 1'b0;
@@ -433,14 +486,15 @@ module ks_notify #(
   // ---- sleep ----
 
   logic list_waits, fifo_waits, fifo_first;
-  when_t list_behind_fifo;
+  when_t fifo_deadline, list_behind_fifo;
   assign list_waits       = HOLDOFF && !list_empty;
   assign fifo_waits       = FIFO_DEPTH != 0 && !fifo_empty && !fifo_due;
-  assign list_behind_fifo = list_since - fifo_time;
+  assign fifo_deadline    = fifo_time + TIME_BITS'(holdoff_q);
+  assign list_behind_fifo = list_deadline - fifo_deadline;
   assign fifo_first       = fifo_waits && (!list_waits || !list_behind_fifo[TIME_BITS-1]);
   assign active_o         = !run;
   assign timer_o          = list_waits || fifo_waits;
-  assign deadline_ns_o    = (fifo_first ? fifo_time : list_since) + TIME_BITS'(holdoff_q);
+  assign deadline_ns_o    = fifo_first ? fifo_deadline : list_deadline;
 
   // ---- statistics ----
 
@@ -486,12 +540,11 @@ module ks_notify #(
 `ifdef FORMAL
   always_comb assume (FIFO_DEPTH == 0 || fifo_limit_i == (DEPTH_BITS + 1)'(DEPTH));
 
-  // The list holds the queues that hold off, the arbiter knows those that are eligible, and a walk goes along the list.
+  // The list holds the queues that hold off, the arbiter knows those that are eligible.
   queues_t members, listed;
   always_ff @(posedge clk_i)
     if (rst_ni) begin
       assert (members == (pending_q & ~eligible_q));
-      assert (state_q != REVISIT || list_empty || members[walk_q]);
       assert (state_q == DROP || state_q == SWEEP_ORDER || listed == eligible_q);
     end
 `endif

@@ -1,5 +1,7 @@
 #include "rtl-model/blocks/notify/notify.h"
 
+#include "rtl-model/pace.h"
+
 #include <stdlib.h>
 
 struct notify_queue {
@@ -9,6 +11,7 @@ struct notify_queue {
 	uint32_t doorbells; /* since it became pending */
 	bool hint_valid;    /* of the last of them */
 	uint16_t hint;
+	unsigned halvings; /* of the hold-off, while it holds off: PACE_CLASSES */
 	uint64_t turn;   /* of two eligible queues, the one with the smaller number has been so for longer */
 	unsigned credit; /* weighted arbitration: services left in this round */
 };
@@ -27,15 +30,17 @@ struct notify_model {
 	enum config_arbitration arbitration;
 	uint64_t period_ps, holdoff_ps, weights;
 	unsigned threshold, fifo_limit;
-	bool data_mode;
+	bool data_mode, adaptive;
 	/* state; bit n: queue n */
 	struct notify_queue queue[QUEUES_MAX];
-	uint64_t pending, eligible; /* a pending queue that is not eligible holds off */
+	struct pace pace[QUEUES_MAX]; /* stays when a queue is disabled */
+	uint64_t pending, eligible;   /* a pending queue that is not eligible holds off */
 	uint64_t turns;
 	struct notify_fifo_entry fifo[1024];
 	uint32_t fifo_head, fifo_tail;
-	unsigned last; /* queue served last */
-	uint64_t next_doorbell_ps, next_service_ps;
+	unsigned last;  /* queue served last */
+	bool end_first; /* whose turn it is if a hold-off ends where something comes in */
+	uint64_t next_operation_ps, next_service_ps;
 };
 
 static uint64_t next_multiple(uint64_t value, uint64_t unit)
@@ -43,10 +48,15 @@ static uint64_t next_multiple(uint64_t value, uint64_t unit)
 	return (value + unit - 1) / unit * unit;
 }
 
-/* When a hold-off that began at `since_ps` is over: the card's time counter counts nanoseconds. */
-static uint64_t over_ps(const struct notify_model *notify, uint64_t since_ps)
+static uint32_t longest_ns(const struct notify_model *notify)
 {
-	return since_ps / PS_PER_NS * PS_PER_NS + notify->holdoff_ps;
+	return (uint32_t)(notify->holdoff_ps / PS_PER_NS);
+}
+
+/* When a hold-off that began at `since_ps` is over: the card's time counter counts nanoseconds. */
+static uint64_t over_ps(const struct notify_model *notify, uint64_t since_ps, unsigned halvings)
+{
+	return (since_ps / PS_PER_NS + (longest_ns(notify) >> halvings)) * PS_PER_NS;
 }
 
 /* ---- the FIFO of doorbells ---- */
@@ -65,7 +75,7 @@ static uint64_t fifo_eligible_ps(const struct notify_model *notify)
 {
 	if (fifo_count(notify) == 0)
 		return TIME_NEVER_PS;
-	return over_ps(notify, notify->fifo[notify->fifo_head % ARRAY_SIZE(notify->fifo)].at_ps);
+	return over_ps(notify, notify->fifo[notify->fifo_head % ARRAY_SIZE(notify->fifo)].at_ps, 0);
 }
 
 static void fifo_drop_queue(struct notify_model *notify, unsigned index)
@@ -99,8 +109,10 @@ static void reset(struct notify *base)
 	for (unsigned i = 0; i < QUEUES_MAX; i++)
 		set_enabled(notify, i, false);
 	notify->last = QUEUES_MAX - 1;
-	notify->data_mode = false;
-	notify->next_doorbell_ps = notify->next_service_ps = 0;
+	notify->data_mode = notify->end_first = false;
+	for (unsigned i = 0; i < QUEUES_MAX; i++)
+		pace_forget(&notify->pace[i]);
+	notify->next_operation_ps = notify->next_service_ps = 0;
 	if (doorbell_fifo_full(&notify->base.doorbells)) /* the endpoint waits for room */
 		waker_wake(notify->base.doorbells.producer, 0);
 	doorbell_fifo_clear(&notify->base.doorbells);
@@ -126,13 +138,26 @@ static bool enough_doorbells(const struct notify_model *notify, unsigned index)
 	return notify->threshold != 0 && notify->queue[index].doorbells >= notify->threshold;
 }
 
-/* Of `queues`, of which there is at least one, the one that has been pending for longest. */
-static unsigned first_pending(const struct notify_model *notify, uint64_t queues)
+/* Queues that hold off. */
+static uint64_t holding(const struct notify_model *notify)
+{
+	return notify->pending & ~notify->eligible;
+}
+
+static uint64_t queue_over_ps(const struct notify_model *notify, unsigned index)
+{
+	return over_ps(notify, notify->queue[index].since_ps, notify->queue[index].halvings);
+}
+
+/* Of `queues` that hold off, of which there is at least one, the first by length, longest first, then by age. */
+static unsigned first_holding(const struct notify_model *notify, uint64_t queues)
 {
 	unsigned best = (unsigned)__builtin_ctzll(queues);
 	for (uint64_t left = queues; left != 0; left &= left - 1) {
 		unsigned index = (unsigned)__builtin_ctzll(left);
-		if (notify->queue[index].since_ps < notify->queue[best].since_ps)
+		const struct notify_queue *one = &notify->queue[index], *other = &notify->queue[best];
+		if (one->halvings != other->halvings ? one->halvings < other->halvings
+						     : one->since_ps < other->since_ps)
 			best = index;
 	}
 	return best;
@@ -141,42 +166,66 @@ static unsigned first_pending(const struct notify_model *notify, uint64_t queues
 /* End of the hold-off that ends first. */
 static uint64_t next_over_ps(const struct notify_model *notify)
 {
-	uint64_t holding = notify->pending & ~notify->eligible;
-	return holding ? over_ps(notify, notify->queue[first_pending(notify, holding)].since_ps)
-		       : TIME_NEVER_PS;
+	uint64_t next_ps = TIME_NEVER_PS;
+	for (uint64_t left = holding(notify); left != 0; left &= left - 1)
+		next_ps = min_u64(next_ps, queue_over_ps(notify, (unsigned)__builtin_ctzll(left)));
+	return next_ps;
 }
 
-static void end_holdoffs(struct notify_model *notify, uint64_t now_ps)
+/* One that is over. */
+static void end_holdoff(struct notify_model *notify, uint64_t now_ps)
 {
-	while (next_over_ps(notify) <= now_ps)
-		set_eligible(notify, first_pending(notify, notify->pending & ~notify->eligible));
+	uint64_t over = 0;
+	for (uint64_t left = holding(notify); left != 0; left &= left - 1)
+		if (queue_over_ps(notify, (unsigned)__builtin_ctzll(left)) <= now_ps)
+			over |= left & -left;
+	unsigned index = first_holding(notify, over);
+	if (notify->adaptive && notify->queue[index].doorbells == 1)
+		pace_forget(&notify->pace[index]);
+	set_eligible(notify, index);
 }
 
 /* After a change of hold-off or threshold. */
 static void revisit_holdoffs(struct notify_model *notify, uint64_t now_ps)
 {
-	for (uint64_t left = notify->pending & ~notify->eligible; left != 0;) {
-		unsigned index = first_pending(notify, left);
+	for (uint64_t left = holding(notify); left != 0;) {
+		unsigned index = first_holding(notify, left);
 		left &= ~(UINT64_C(1) << index);
-		if (enough_doorbells(notify, index) ||
-		    over_ps(notify, notify->queue[index].since_ps) <= now_ps)
+		if (enough_doorbells(notify, index) || queue_over_ps(notify, index) <= now_ps)
 			set_eligible(notify, index);
 	}
 }
 
 /* ---- doorbells in ---- */
 
+/* Chooses the hold-off of a queue that has become pending. False if it is served at once. */
+static bool hold_off(struct notify_model *notify, unsigned index)
+{
+	const struct pace *pace = &notify->pace[index];
+	notify->queue[index].halvings = 0;
+	if (notify->holdoff_ps == 0)
+		return false;
+	if (!notify->adaptive)
+		return true;
+	notify->queue[index].halvings = pace_class(pace, longest_ns(notify), notify->threshold);
+	return pace_is_fast(pace, longest_ns(notify));
+}
+
 static void pend_doorbell(struct notify_model *notify, unsigned index, uint64_t now_ps, uint16_t hint)
 {
 	struct notify_queue *queue = &notify->queue[index];
+	bool was_pending = is_pending(notify, index);
 	notify->pending |= UINT64_C(1) << index;
+	if (notify->adaptive)
+		pace_arrival(&notify->pace[index], now_ps / PS_PER_NS, longest_ns(notify));
 	if (queue->doorbells++ == 0)
 		queue->since_ps = now_ps;
 	else
 		notify->base.stats.coalesced++;
 	queue->hint_valid = notify->data_mode;
 	queue->hint = hint; /* the latest index is the furthest one */
-	if (notify->holdoff_ps == 0 || enough_doorbells(notify, index))
+	if ((!was_pending && !hold_off(notify, index)) || notify->holdoff_ps == 0 ||
+	    enough_doorbells(notify, index))
 		set_eligible(notify, index);
 }
 
@@ -311,26 +360,38 @@ static uint64_t next_service_ps(const struct notify_model *notify, uint64_t now_
 	return next_ps == TIME_NEVER_PS ? next_ps : max_u64(next_ps, notify->next_service_ps);
 }
 
-/* The unit works at clock edges: one doorbell and one service a cycle. */
+/* A hold-off ends or a doorbell is taken, in turns if both want to. */
+static bool operate(struct notify_model *notify, uint64_t now_ps)
+{
+	bool over = next_over_ps(notify) <= now_ps;
+	if (doorbell_fifo_ready(&notify->base.doorbells, now_ps) && !(over && notify->end_first)) {
+		struct doorbell doorbell = doorbell_fifo_pop(&notify->base.doorbells, now_ps);
+		take_doorbell(notify, now_ps, &doorbell);
+		notify->end_first = true;
+	} else if (over) {
+		end_holdoff(notify, now_ps);
+		notify->end_first = false;
+	} else {
+		return false;
+	}
+	return true;
+}
+
+/* The unit works at clock edges: one operation and one service a cycle. */
 static uint64_t step(struct notify *base, uint64_t now_ps)
 {
 	struct notify_model *notify = (struct notify_model *)base;
-	struct doorbell_fifo *doorbells = &notify->base.doorbells;
 	uint64_t edge_ps = next_multiple(now_ps, notify->period_ps);
 	if (now_ps != edge_ps)
 		return edge_ps;
-	end_holdoffs(notify, now_ps);
-	if (now_ps >= notify->next_doorbell_ps && doorbell_fifo_ready(doorbells, now_ps)) {
-		struct doorbell doorbell = doorbell_fifo_pop(doorbells, now_ps);
-		take_doorbell(notify, now_ps, &doorbell);
-		notify->next_doorbell_ps = now_ps + notify->period_ps;
-	}
+	if (now_ps >= notify->next_operation_ps && operate(notify, now_ps))
+		notify->next_operation_ps = now_ps + notify->period_ps;
 	if (now_ps >= notify->next_service_ps && !service_fifo_full(notify->out) && serve_one(notify, now_ps))
 		notify->next_service_ps = now_ps + notify->period_ps;
-	uint64_t next_ps = min_u64(next_over_ps(notify), next_service_ps(notify, now_ps));
-	if (doorbell_fifo_count(doorbells) != 0)
-		next_ps =
-			min_u64(next_ps, max_u64(doorbell_fifo_next_ps(doorbells), notify->next_doorbell_ps));
+	uint64_t next_ps = min_u64(next_over_ps(notify), doorbell_fifo_next_ps(&notify->base.doorbells));
+	if (next_ps != TIME_NEVER_PS)
+		next_ps = max_u64(next_ps, notify->next_operation_ps);
+	next_ps = min_u64(next_ps, next_service_ps(notify, now_ps));
 	return next_ps == TIME_NEVER_PS ? next_ps : next_multiple(next_ps, notify->period_ps);
 }
 
@@ -390,6 +451,7 @@ static bool csr_read(struct notify *base, uint64_t now_ps, uint32_t offset, uint
 	case CSR_NOTIFY_HOLDOFF_NS: *value = (uint32_t)(notify->holdoff_ps / PS_PER_NS); return true;
 	case CSR_NOTIFY_THRESHOLD: *value = notify->threshold; return true;
 	case CSR_NOTIFY_DATA_MODE: *value = notify->data_mode; return true;
+	case CSR_NOTIFY_ADAPTIVE: *value = notify->adaptive; return true;
 	case CSR_NOTIFY_KICK: *value = 0; return true;
 	default: return false;
 	}
@@ -402,17 +464,24 @@ static bool csr_write(struct notify *base, uint64_t now_ps, uint32_t offset, uin
 	case CSR_NOTIFY_ENABLE_LO: write_enable(notify, 0, value); break;
 	case CSR_NOTIFY_ENABLE_HI: write_enable(notify, 32, value); break;
 	case CSR_NOTIFY_KICK: own_kick(notify, now_ps, value & CSR_NOTIFY_KICK_QUEUE_MASK); break;
-	case CSR_NOTIFY_HOLDOFF_NS: notify->holdoff_ps = value * PS_PER_NS; break;
-	case CSR_NOTIFY_THRESHOLD: notify->threshold = value & CSR_NOTIFY_THRESHOLD_COUNT_MASK; break;
+	case CSR_NOTIFY_HOLDOFF_NS:
+		notify->holdoff_ps = value * PS_PER_NS;
+		revisit_holdoffs(notify, now_ps);
+		break;
+	case CSR_NOTIFY_THRESHOLD:
+		notify->threshold = value & CSR_NOTIFY_THRESHOLD_COUNT_MASK;
+		revisit_holdoffs(notify, now_ps);
+		break;
 	case CSR_NOTIFY_DATA_MODE:
 		notify->data_mode = value & CSR_NOTIFY_DATA_MODE_NOTIFICATION_DATA_MASK;
 		break;
+	case CSR_NOTIFY_ADAPTIVE: notify->adaptive = value & CSR_NOTIFY_ADAPTIVE_ENABLE_MASK; break;
 	case CSR_NOTIFY_PENDING_LO:
 	case CSR_NOTIFY_PENDING_HI: return true; /* read-only */
 	default: return false;
 	}
-	/* A queue may have become eligible: by the kick, or by a shorter hold-off or a lower threshold. */
-	revisit_holdoffs(notify, now_ps);
+	notify->end_first = true;
+	/* A queue may have become eligible, or ends its hold-off sooner. */
 	if (notify->pending != 0 || fifo_count(notify) != 0)
 		waker_wake(notify->base.doorbells.consumer, now_ps);
 	return true;
@@ -448,6 +517,7 @@ struct notify *notify_create(const struct config *config, const struct waker *se
 	notify->period_ps = config_period_ps(config->device.clock_mhz);
 	notify->holdoff_ps = next_multiple(config->notify.holdoff_ps, PS_PER_NS);
 	notify->threshold = config->notify.threshold;
+	notify->adaptive = config->notify.adaptive;
 	notify->weights = config->notify.weights;
 	notify->fifo_limit = config->notify.fifo_depth;
 	reset(&notify->base);

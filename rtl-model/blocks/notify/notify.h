@@ -2,9 +2,10 @@
  *
  * Mode `pending`: one pending bit per queue. A doorbell sets it; service clears it. The first doorbell starts the
  * hold-off timer, and the queue becomes eligible when the timer ends or when `threshold` doorbells have come;
- * doorbells to a pending queue are coalesced. Mode `fifo`: every doorbell is an entry of its own, served in order, each
- * after the hold-off; when the FIFO is full a doorbell falls back to the pending bit, so none is ever lost. Between
- * the FIFO and the pending bits the one that came first goes first.
+ * doorbells to a pending queue are coalesced. The hold-off is fixed or, if adaptive, follows the queue's doorbells
+ * (rtl-model/pace.h). Mode `fifo`: every doorbell is an entry of its own, served in order, each after the hold-off; when
+ * the FIFO is full a doorbell falls back to the pending bit, so none is ever lost. Between the FIFO and the pending
+ * bits the one that came first goes first.
  *
  * Doorbells to queues that are not enabled are counted and dropped (virtio 1.4 §2.1: nothing is consumed before
  * DRIVER_OK; the firmware looks at every ring when it enables them), and so are those that wait when their queue is

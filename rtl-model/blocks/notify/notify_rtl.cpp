@@ -214,6 +214,7 @@ struct notify *notify_rtl_create(const struct config *config, const struct waker
 	notify->rtl->holdoff_ns_i =
 		static_cast<uint32_t>((config->notify.holdoff_ps + PS_PER_NS - 1) / PS_PER_NS);
 	notify->rtl->threshold_i = static_cast<uint16_t>(config->notify.threshold);
+	notify->rtl->adaptive_i = config->notify.adaptive;
 	notify->rtl->rst_ni = 0;
 	notify->edge(false);
 	notify->rtl->rst_ni = 1;
