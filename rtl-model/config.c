@@ -159,6 +159,10 @@ static const struct key keys[] = {
 	 "least time between two interrupts of a queue vector", "model: no moderation"},
 	{"msix", "threshold", KEY_UNSIGNED, AT(msix, threshold), "events", "0", 0, 65535, NULL, false,
 	 "events that end the hold-off early, 0 = only time does", "model: no moderation"},
+	{"msix", "adaptive", KEY_BOOL, AT(msix, adaptive), "", "off", 0, 1, NULL, false,
+	 "hold-off follows the vector's events: none if they come rarely, otherwise what threshold of them "
+	 "take, at most holdoff_ns",
+	 "model: fixed"},
 	{"msix", "impl", KEY_ENUM, AT(msix, impl), "", "model", 0, 1, impl_names, false, "C model or RTL",
 	 "model"},
 
@@ -598,6 +602,14 @@ int config_check(const struct config *config, char *error, size_t error_size)
 		reason = "notify.adaptive: with notify.threshold=1 no doorbell is ever held; raise that, set "
 			 "it "
 			 "to 0 or switch this off";
+	else if (config->msix.adaptive && config->msix.holdoff_ps == 0)
+		reason = "msix.adaptive: msix.holdoff_ns is the longest hold-off, and is 0; raise it or "
+			 "switch "
+			 "this off";
+	else if (config->msix.adaptive && config->msix.threshold == 1)
+		reason = "msix.adaptive: with msix.threshold=1 no event is ever held; raise that, set it to "
+			 "0 or "
+			 "switch this off";
 	else if (config->virtio.packed || config->guest.packed)
 		reason = "packed: packed virtqueues are not implemented yet; leave it off";
 	else if (config->guest.queues > config->device.queues)

@@ -75,6 +75,7 @@ struct config {
 		unsigned vectors; /* 0 = one per queue and one for configuration changes */
 		uint64_t holdoff_ps;
 		unsigned threshold;
+		bool adaptive;
 		enum config_impl impl;
 	} msix;
 	struct {

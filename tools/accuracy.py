@@ -71,6 +71,10 @@ CONFIGURATIONS = (
     ("hold-off 1 us, no EVENT_IDX, depth 32", CALIBRATION, {"iodepth": 32}, ["notify.holdoff_ns=1000", "guest.event_idx=off"]),
     ("hold-off 4 us, threshold 8, no EVENT_IDX, depth 32", HELD_OUT, {"iodepth": 32},
      ["notify.holdoff_ns=4000", "notify.threshold=8", "guest.event_idx=off"]),
+    ("adaptive hold-off 8 us, threshold 8, no EVENT_IDX, depth 32", CALIBRATION, {"iodepth": 32},
+     ["notify.holdoff_ns=8000", "notify.threshold=8", "notify.adaptive=on", "guest.event_idx=off"]),
+    ("adaptive hold-off 16 us, threshold 16, no EVENT_IDX, depth 8", HELD_OUT, {"iodepth": 8},
+     ["notify.holdoff_ns=16000", "notify.threshold=16", "notify.adaptive=on", "guest.event_idx=off"]),
     ("doorbell FIFO, 4 queues, no EVENT_IDX", CALIBRATION, {"numjobs": 4, "iodepth": 8},
      ["notify.mode=fifo", "guest.event_idx=off", *queues(4)]),
     # Fetching.
@@ -87,6 +91,10 @@ CONFIGURATIONS = (
     ("moderation 10 us, depth 32", CALIBRATION, {"iodepth": 32}, ["msix.holdoff_ns=10000"]),
     ("moderation 20 us, threshold 16, depth 32", HELD_OUT, {"iodepth": 32}, ["msix.holdoff_ns=20000", "msix.threshold=16"]),
     ("moderation 5 us, 4 queues", CALIBRATION, {"numjobs": 4, "iodepth": 8}, ["msix.holdoff_ns=5000", *queues(4)]),
+    ("adaptive moderation 10 us, threshold 8, 4 queues", CALIBRATION, {"numjobs": 4, "iodepth": 8},
+     ["msix.holdoff_ns=10000", "msix.threshold=8", "msix.adaptive=on", *queues(4)]),
+    ("adaptive moderation 20 us, threshold 16, no EVENT_IDX, depth 32", HELD_OUT, {"iodepth": 32},
+     ["msix.holdoff_ns=20000", "msix.threshold=16", "msix.adaptive=on", "guest.event_idx=off"]),
     # Link.
     ("PCIe 3.0 x4, depth 32", CALIBRATION, {"iodepth": 32}, ["link.gen=3", "link.lanes=4"]),
     ("PCIe 5.0 x16, depth 64", CALIBRATION, {"iodepth": 64}, ["link.gen=5", "link.lanes=16"]),

@@ -293,6 +293,41 @@ static void test_moderation_saves_interrupts(void **state)
 	json_decref(some);
 }
 
+/* At queue depth 1 adaptive moderation costs nothing, where the fixed one lets an interrupt out each hold-off only; at 64
+ * it saves nearly as many. */
+static void test_adaptive_moderation_follows_the_load(void **state)
+{
+	(void)state;
+	static const char *const impls[] = {"model", "rtl"};
+	static const char common[] =
+		"--set guest.event_idx=off --set msix.holdoff_ns=%u --set msix.threshold=16 "
+		"--set msix.adaptive=%s --set msix.impl=%s --job %s";
+	const char *single =
+		program_file_of("single.fio", "[a]\nrw=randread\nbs=4k\niodepth=1\nnumber_ios=1000\n");
+	const char *busy = program_file_of(
+		"busy.fio", "[a]\nrw=randread\nbs=4k\niodepth=64\nnorandommap\nnumber_ios=20000\n");
+	json_t *none = run("--set guest.event_idx=off --job %s", single);
+	json_t *unmoderated = run("--set guest.event_idx=off --job %s", busy);
+	for (size_t i = 0; i < ARRAY_SIZE(impls); i++) {
+		json_t *fixed = run(common, 20000, "off", impls[i], single),
+		       *adaptive = run(common, 20000, "on", impls[i], single);
+		assert_within(p50_us(fixed), 20, 0.03);
+		assert_within(p50_us(adaptive), p50_us(none), 0.03);
+		json_decref(fixed);
+		json_decref(adaptive);
+		fixed = run(common, 16000, "off", impls[i], busy);
+		adaptive = run(common, 16000, "on", impls[i], busy);
+		assert_true(json_at(fixed, "device/msix/sent") <
+			    json_at(unmoderated, "device/msix/sent") / 5);
+		assert_within(json_at(adaptive, "device/msix/sent"), json_at(fixed, "device/msix/sent"),
+			      0.15);
+		json_decref(fixed);
+		json_decref(adaptive);
+	}
+	json_decref(none);
+	json_decref(unmoderated);
+}
+
 /* ---- the breakdown ---- */
 
 static void test_stages_add_up_to_latency(void **state)
@@ -330,6 +365,7 @@ int main(void)
 		cmocka_unit_test(test_threshold_ends_holdoff),
 		cmocka_unit_test(test_adaptive_holdoff_follows_the_load),
 		cmocka_unit_test(test_moderation_saves_interrupts),
+		cmocka_unit_test(test_adaptive_moderation_follows_the_load),
 		cmocka_unit_test(test_stages_add_up_to_latency),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

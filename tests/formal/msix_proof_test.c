@@ -9,6 +9,8 @@ static const char *const sources[] = {
 	"build/gen/csr_pkg.sv",
 	"rtl-model/blocks/notify/ks_first_set.sv",
 	"rtl-model/blocks/notify/ks_order_list.sv",
+	"rtl-model/blocks/notify/ks_holdoffs.sv",
+	"rtl-model/blocks/notify/ks_pace.sv",
 	"rtl-model/blocks/msix/ks_msix.sv",
 	NULL,
 };
@@ -26,6 +28,7 @@ static void test_msix_proof_every_option(void **state)
 		{"msix_three", "-set VECTORS 3"},
 		{"msix_four", "-set VECTORS 4"},
 		{"msix_no_moderation", "-set VECTORS 4 -set MODERATION 0"},
+		{"msix_no_adaptive", "-set VECTORS 3 -set ADAPTIVE 0"},
 		{"msix_no_threshold", "-set VECTORS 3 -set THRESHOLD 0"},
 	};
 	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++)
@@ -63,10 +66,12 @@ static const struct mutant mutants[] = {
 	{"end_of_holdoff_forgets_events", "ks_msix.sv",
 	 "        list_remove = 1'b1;\n        fire        = is_held;\n", "        list_remove = 1'b1;\n",
 	 NULL, false},
-	{"held_without_holdoff", "ks_msix.sv", "event_moderated_i && is_running && !over(sent_m[vector])",
+	{"held_without_holdoff", "ks_msix.sv", "event_moderated_i && is_running && !is_over",
 	 "event_moderated_i", NULL, false},
 	{"fired_vector_stays_in_list", "ks_msix.sv", "        list_remove = fire && is_running;\n", "", NULL,
 	 false},
+	{"shorter_holdoff_stays_in_list", "ks_holdoffs.sv", "remove_i && index_class == CLASS_BITS'(i)",
+	 "remove_i && i == 0", NULL, false},
 	{"one_vector_waits_for_ever", "ks_msix.sv", "~((WIDTH'(2) << PLACE_BITS'(last_q))",
 	 "~((WIDTH'(4) << PLACE_BITS'(last_q))", "-set VECTORS 4", true},
 };

@@ -122,7 +122,8 @@ static void check_reads(struct pair *p)
 	for (uint32_t at = 0; at < msix_bar_bytes(p->vectors); at += 4)
 		assert_int_equal(msix_bar_read32(p->side[TWIN_RTL].msix, at),
 				 msix_bar_read32(p->side[MODEL].msix, at));
-	static const uint32_t offsets[] = {CSR_MSIX_HOLDOFF_NS, CSR_MSIX_THRESHOLD, CSR_MSIX_PENDING};
+	static const uint32_t offsets[] = {CSR_MSIX_HOLDOFF_NS, CSR_MSIX_THRESHOLD, CSR_MSIX_PENDING,
+					   CSR_MSIX_ADAPTIVE};
 	for (unsigned i = 0; i < ARRAY_SIZE(offsets); i++) {
 		uint32_t value[SIDES];
 		for (unsigned s = 0; s < SIDES; s++)
@@ -211,6 +212,9 @@ static void act(struct pair *p)
 	} else if (draw < 95) {
 		write_register(p, CSR_MSIX_THRESHOLD, below(p, 6));
 		settle(p);
+	} else if (draw < 96) {
+		write_register(p, CSR_MSIX_ADAPTIVE, below(p, 2));
+		settle(p);
 	} else if (draw < 99) {
 		check_reads(p);
 	} else {
@@ -295,6 +299,9 @@ static void test_msix_twin_random_traffic_same_messages(void **state)
 		struct pair *p = pair_create(counts[i % ARRAY_SIZE(counts)], clocks[i % 3]);
 		rng_seed(&p->rng, seed, i);
 		program_all(p);
+		write_register(p, CSR_MSIX_ADAPTIVE, i / 2 % 2);
+		write_register(p, CSR_MSIX_HOLDOFF_NS, any_holdoff_ns(p));
+		settle(p);
 		for (unsigned n = 0; n < ACTIONS; n++)
 			act(p);
 		drain(p);

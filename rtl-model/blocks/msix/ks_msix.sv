@@ -3,17 +3,21 @@
 // A vector for which there is something to send *waits*. If it is masked, or the function is, or MSI-X is off, that is
 // what its bit in the PBA shows; otherwise it is sent. So nothing has to move when a mask changes, and nothing can be
 // sent that is masked. One bit a vector for each: mask, wait, held (events held back), running (its hold-off runs; then it is
-// in ks_order_list), in memories of 64-bit words, so that 2048 vectors cost no more time than 65.
+// in ks_holdoffs), in memories of 64-bit words, so that 2048 vectors cost no more time than 65.
 //
-// One operation a cycle: a message leaves; or else the oldest hold-off ends, or something comes in (a register or the table is
+// One operation a cycle: a message leaves; or else a hold-off ends, or something comes in (a register or the table is
 // written, an event is taken), which take turns if both want to. Memories are read asynchronously.
 module ks_msix #(
     parameter int unsigned VECTORS      = 2048,  // at most; at least 2
     parameter bit          MODERATION   = 1'b1,  // hold-off timer
     parameter bit          THRESHOLD    = 1'b1,  // count that ends it early
+    parameter bit          ADAPTIVE     = 1'b1,  // hold-off that follows the vector's events
+    parameter int unsigned CLASSES      = 8,     // lengths it has, a power of two
     parameter int unsigned HOLDOFF_BITS = 32,
     parameter int unsigned TIME_BITS    = 40,    // half its range must exceed a hold-off
     localparam int unsigned VECTOR_BITS = $clog2(VECTORS),
+    localparam int unsigned LENGTHS     = ADAPTIVE ? CLASSES : 1,
+    localparam int unsigned CLASS_BITS  = LENGTHS == 1 ? 1 : $clog2(LENGTHS),
     localparam int unsigned WORDS       = (VECTORS + 63) / 64,
     localparam int unsigned WORD_BITS   = WORDS == 1 ? 1 : $clog2(WORDS),
     localparam int unsigned WIDTH       = WORDS == 1 ? VECTORS : 64,
@@ -25,10 +29,11 @@ module ks_msix #(
     input  logic                 drop_i,     // virtio reset: no events, the table stays
     input  logic [TIME_BITS-1:0] time_ns_i,  // free-running
 
-    // Settings; hold-off and threshold are reset values.
+    // Settings; hold-off, threshold and adaptive are reset values.
     input  logic [11:0]             vectors_i,
     input  logic [HOLDOFF_BITS-1:0] holdoff_ns_i,
     input  logic [15:0]             threshold_i,
+    input  logic                    adaptive_i,
 
     // From configuration space. To be changed in cycles in which no message is taken.
     input  logic enable_i,
@@ -97,7 +102,6 @@ module ks_msix #(
   logic [31:0] addr_hi_m[VECTORS];
   logic [31:0] data_m[VECTORS];
   logic [15:0] count_m[VECTORS];           // events held
-  logic [TIME_BITS-1:0] sent_m[VECTORS];   // the last message left
   bits_t mask_m[WORDS];
   bits_t wait_m[WORDS];
   bits_t held_m[WORDS];
@@ -106,6 +110,7 @@ module ks_msix #(
   logic [15:0] waiting_d, waiting_q;
   logic [HOLDOFF_BITS-1:0] holdoff_q;
   logic [15:0] threshold_q;
+  logic adaptive_q;
 
   // A vector's word, and its place in that.
   function automatic logic [WORD_BITS-1:0] word_of(input logic [VECTOR_BITS-1:0] index);
@@ -151,37 +156,44 @@ module ks_msix #(
   assign message_data_o  = data_m[pick];
   assign send            = message_valid_o && message_ready_i;
 
-  // ---- hold-offs that run, the oldest first ----
+  // ---- hold-offs that run, from the message before on ----
 
-  logic list_add, list_remove, list_empty, expire;
-  vector_t list_head, list_tail, list_next;
-  ks_order_list #(
-      .SIZE(VECTORS)
+  logic list_add, list_remove, list_empty, list_over, is_over, expire, walk_valid, walk_last;
+  vector_t list_first, walk;
+  logic [CLASS_BITS-1:0] length;
+  ks_holdoffs #(
+      .SIZE        (VECTORS),
+      .CLASSES     (LENGTHS),
+      .TIME_BITS   (TIME_BITS),
+      .HOLDOFF_BITS(HOLDOFF_BITS)
   ) i_list (
       .clk_i,
       .rst_ni,
-      .clear_i (!run && state_q != REVISIT),
-      .add_i   (list_add),
-      .remove_i(list_remove),
-      .index_i (vector),
-      .next_o  (list_next),
+      .clear_i      (!run && state_q != REVISIT),
+      .time_ns_i,
+      .longest_ns_i (holdoff_q),
+      .add_i        (list_add),
+      .add_class_i  (length),
+      .remove_i     (list_remove),
+      .index_i      (vector),
+      .index_over_o (is_over),
+      .empty_o      (list_empty),
+      .over_o       (list_over),
+      .over_index_o (list_first),
+      .deadline_ns_o,
+      .walk_start_i (run),
+      .walk_step_i  (state_q == REVISIT),
+      .walk_valid_o (walk_valid),
+      .walk_index_o (walk),
 `ifdef FORMAL
-      .member_o(members),
+      .member_o     (members),
 `endif
-      .empty_o (list_empty),
-      .head_o  (list_head),
-      .tail_o  (list_tail)
+      .walk_last_o  (walk_last)
   );
 
-  // The hold-off of a vector is over.
-  function automatic logic over(input logic [TIME_BITS-1:0] sent);
-    over = time_ns_i - sent >= TIME_BITS'(holdoff_q);
-  endfunction
-
-  assign expire        = MODERATION && run && !list_empty && over(sent_m[list_head]);
-  assign active_o      = !run;
-  assign timer_o       = MODERATION && !list_empty;
-  assign deadline_ns_o = sent_m[list_head] + TIME_BITS'(holdoff_q);
+  assign expire   = MODERATION && run && list_over;
+  assign active_o = !run;
+  assign timer_o  = MODERATION && !list_empty;
 
   // ---- the operation of this cycle and its vector ----
 
@@ -203,8 +215,8 @@ module ks_msix #(
       operation = CLEAR_WORD;
       vector    = walk_q;
     end else if (state_q == REVISIT) begin
-      operation = list_empty ? NOTHING : LOOK;
-      vector    = walk_q;
+      operation = walk_valid ? LOOK : NOTHING;
+      vector    = walk;
     end else if (send) begin
       operation = SEND;
       vector    = pick;
@@ -216,7 +228,7 @@ module ks_msix #(
       vector    = event_vector_i;
     end else if (expire && !write) begin
       operation = EXPIRE;
-      vector    = list_head;
+      vector    = list_first;
     end
   end
 
@@ -240,7 +252,7 @@ module ks_msix #(
   assign was_idle     = !is_waiting && !is_held;
 
   logic [15:0] count;
-  logic enough, hold, fire;  // all that has come for the vector is one message now
+  logic enough, hold, fast, fire;  // all that has come for the vector is one message now
   assign count  = operation == LOOK ? count_m[vector] :
                   !is_held ? 16'd1 : count_m[vector] == '1 ? '1 : count_m[vector] + 1'b1;
   assign enough = THRESHOLD && threshold_q != '0 && count >= threshold_q;
@@ -260,20 +272,20 @@ module ks_msix #(
       SEND: begin
         wait_d    = wait_word & ~one;
         waiting_d = waiting_q - 1'b1;
-        list_add  = MODERATION && holdoff_q != '0;
+        list_add  = MODERATION && holdoff_q != '0 && fast;
       end
       EXPIRE: begin
         list_remove = 1'b1;
         fire        = is_held;
       end
       LOOK: begin
-        fire        = is_held && (over(sent_m[vector]) || enough);
-        list_remove = fire || over(sent_m[vector]);
+        fire        = is_held && (is_over || enough);
+        list_remove = fire || is_over;
       end
       WRITE_TABLE: if (bar_addr_i[3:2] == 2'd3 && bar_be_i[0]) mask_d = bar_wdata_i[0] ? mask_word | one : mask_word & ~one;
       EVENT:
       if (enable_i && !is_waiting) begin  // otherwise INTx has told the driver, or one message tells of both
-        hold        = event_moderated_i && is_running && !over(sent_m[vector]) && !enough;
+        hold        = event_moderated_i && is_running && !is_over && !enough;
         fire        = !hold;
         list_remove = fire && is_running;
         if (was_idle) waiting_d = waiting_q + 1'b1;
@@ -308,7 +320,37 @@ module ks_msix #(
       waiting_q       <= waiting_d;
     end
     if (hold) count_m[vector] <= count;
-    if (operation == SEND) sent_m[vector] <= time_ns_i;
+  end
+
+  // ---- adaptive hold-off ----
+
+  if (ADAPTIVE) begin : gen_pace
+    logic pace_fast;
+    logic [CLASS_BITS-1:0] pace_length;
+    ks_pace #(
+        .SIZE        (VECTORS),
+        .CLASSES     (LENGTHS),
+        .TIME_BITS   (TIME_BITS),
+        .HOLDOFF_BITS(HOLDOFF_BITS)
+    ) i_pace (
+        .clk_i,
+        .rst_ni,
+        .clear_i     (state_q == RESET),
+        .time_ns_i,
+        .longest_ns_i(holdoff_q),
+        .threshold_i (threshold_q),
+        .arrive_i    (adaptive_q && operation == EVENT && enable_i && event_moderated_i),
+        // It ends with the one event it has held.
+        .forget_i    (adaptive_q && (operation == EXPIRE || operation == LOOK) && is_held && is_over && count_m[vector] == 16'd1),
+        .index_i     (vector),
+        .fast_o      (pace_fast),
+        .class_o     (pace_length)
+    );
+    assign fast   = !adaptive_q || pace_fast;
+    assign length = adaptive_q ? pace_length : '0;
+  end else begin : gen_fixed
+    assign fast   = 1'b1;
+    assign length = '0;
   end
 
   // Address bits 1:0 are zero (PCIe 6.0 §7.7.2.9).
@@ -353,11 +395,9 @@ module ks_msix #(
         if (word == WORD_BITS'(WORDS - 1)) state_d = RUN;
       end
       REVISIT: begin
-        walk_d = list_next;
-        if (list_empty || walk_q == list_tail) state_d = RUN;
+        if (walk_last) state_d = RUN;
       end
       RUN: begin
-        walk_d = list_head;
         if (write_timer) state_d = REVISIT;
       end
     endcase
@@ -375,6 +415,7 @@ module ks_msix #(
       expire_first_q <= 1'b0;
       holdoff_q   <= holdoff_ns_i;
       threshold_q <= threshold_i;
+      adaptive_q  <= ADAPTIVE && adaptive_i;
     end else begin
       state_q <= state_d;
       walk_q  <= walk_d;
@@ -382,6 +423,7 @@ module ks_msix #(
       expire_first_q <= operation == WRITE_TABLE || operation == EVENT || write;
       if (write && csr_addr_i == csr_pkg::CSR_MSIX_HOLDOFF_NS) holdoff_q <= csr_wdata_i[HOLDOFF_BITS-1:0];
       if (write && csr_addr_i == csr_pkg::CSR_MSIX_THRESHOLD) threshold_q <= csr_wdata_i[15:0];
+      if (write && csr_addr_i == csr_pkg::CSR_MSIX_ADAPTIVE) adaptive_q <= ADAPTIVE && csr_wdata_i[0];
     end
   end
 
@@ -427,6 +469,7 @@ module ks_msix #(
       csr_pkg::CSR_MSIX_HOLDOFF_NS: csr_rdata_o = 32'(holdoff_q);
       csr_pkg::CSR_MSIX_THRESHOLD:  csr_rdata_o = 32'(threshold_q);
       csr_pkg::CSR_MSIX_PENDING:    csr_rdata_o = 32'(waiting_q);
+      csr_pkg::CSR_MSIX_ADAPTIVE:   csr_rdata_o = 32'(adaptive_q);
       default: begin
         csr_rdata_o  = '0;
         csr_exists_o = 1'b0;
@@ -490,7 +533,6 @@ module ks_msix #(
       assert ((held & ~running) == '0);
       assert ((wait_m[0] & running) == '0);
       assert (members == running);
-      assert (state_q != REVISIT || list_empty || members[walk_q]);
       assert (pba == 64'(owed_q & ~held & blocked));
       assert (ready_q[0] == ((wait_m[0] & ~mask_m[0]) != '0));
       assert (message_valid_o == (run && may_send_i && (owed_q & ~held & ~blocked) != '0));

@@ -1,6 +1,7 @@
 #include "rtl-model/blocks/msix/msix.h"
 
 #include "rtl-model/byte_enable.h"
+#include "rtl-model/pace.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,9 +16,11 @@
 
 struct vector {
 	uint32_t addr_lo, addr_hi, data;
-	uint32_t held;    /* events held back by moderation */
-	bool timed;       /* its hold-off may be running */
-	uint64_t sent_ps; /* that is since then */
+	uint32_t held;     /* events held back by moderation */
+	bool timed;        /* its hold-off may be running */
+	uint64_t sent_ps;  /* that is since then */
+	unsigned halvings; /* of the longest hold-off: PACE_CLASSES */
+	struct pace pace;  /* of its events */
 };
 
 struct msix_model {
@@ -27,6 +30,7 @@ struct msix_model {
 	uint32_t pba_offset;
 	uint64_t period_ps, holdoff_ps;
 	unsigned threshold;
+	bool adaptive;
 	struct vector *vector;
 	/* A bit a vector. What waits is sent or, if it is blocked, shown in the PBA. Events held do not wait yet. */
 	uint64_t masks[WORDS], waits[WORDS], holds[WORDS];
@@ -106,10 +110,17 @@ static bool all_blocked(const struct msix_model *msix)
 	return !msix->ports.control->msix_enable || msix->ports.control->msix_function_mask;
 }
 
+static uint32_t longest_ns(const struct msix_model *msix)
+{
+	return (uint32_t)(msix->holdoff_ps / PS_PER_NS);
+}
+
 /* End of the vector's hold-off; 0 if none runs. The card's time counter counts nanoseconds. */
 static uint64_t release_ps(const struct msix_model *msix, const struct vector *vector)
 {
-	return vector->timed ? vector->sent_ps / PS_PER_NS * PS_PER_NS + msix->holdoff_ps : 0;
+	return vector->timed
+		       ? (vector->sent_ps / PS_PER_NS + (longest_ns(msix) >> vector->halvings)) * PS_PER_NS
+		       : 0;
 }
 
 static bool threshold_reached(const struct msix_model *msix, const struct vector *vector)
@@ -138,6 +149,9 @@ static void event(struct msix *base, uint64_t now_ps, unsigned index, bool moder
 	}
 	if (msix->ports.control->msix_function_mask || is_set(msix->masks, index))
 		msix->base.stats.masked++;
+	if (moderated && msix->adaptive)
+		pace_arrival(&vector->pace, next_multiple(now_ps, msix->period_ps) / PS_PER_NS,
+			     longest_ns(msix));
 	if (vector->held != 0 || is_set(msix->waits, index))
 		msix->base.stats.coalesced++;
 	if (is_set(msix->waits, index))
@@ -163,8 +177,11 @@ static uint64_t end_holdoffs(struct msix_model *msix, uint64_t now_ps)
 	for (unsigned word = 0; word < words(msix); word++) {
 		for (uint64_t left = msix->holds[word]; left != 0; left &= left - 1) {
 			unsigned index = word * 64 + (unsigned)__builtin_ctzll(left);
-			const struct vector *vector = &msix->vector[index];
-			if (release_ps(msix, vector) <= now_ps || threshold_reached(msix, vector))
+			struct vector *vector = &msix->vector[index];
+			bool over = release_ps(msix, vector) <= now_ps;
+			if (over && msix->adaptive && vector->held == 1) /* held in vain */
+				pace_forget(&vector->pace);
+			if (over || threshold_reached(msix, vector))
 				fire(msix, index);
 			else
 				next_ps = min_u64(next_ps, release_ps(msix, vector));
@@ -204,7 +221,8 @@ static void send(struct msix_model *msix, uint64_t now_ps, unsigned index)
 						   .write = true,
 						   .data = message});
 	put_bit(msix->waits, index, false);
-	vector->timed = true;
+	vector->timed = !msix->adaptive || pace_is_fast(&vector->pace, longest_ns(msix));
+	vector->halvings = msix->adaptive ? pace_class(&vector->pace, longest_ns(msix), msix->threshold) : 0;
 	vector->sent_ps = now_ps + msix->period_ps;
 	msix->last = index;
 	msix->base.stats.sent++;
@@ -291,6 +309,7 @@ static bool csr_read(struct msix *base, uint64_t now_ps, uint32_t offset, uint32
 	case CSR_MSIX_HOLDOFF_NS: *value = (uint32_t)(msix->holdoff_ps / PS_PER_NS); return true;
 	case CSR_MSIX_THRESHOLD: *value = msix->threshold; return true;
 	case CSR_MSIX_PENDING: *value = waiting(base); return true;
+	case CSR_MSIX_ADAPTIVE: *value = msix->adaptive; return true;
 	default: return false;
 	}
 }
@@ -310,6 +329,7 @@ static bool csr_write(struct msix *base, uint64_t now_ps, uint32_t offset, uint3
 	switch (offset) {
 	case CSR_MSIX_HOLDOFF_NS: set_holdoff(msix, now_ps, value * PS_PER_NS); break;
 	case CSR_MSIX_THRESHOLD: msix->threshold = value & CSR_MSIX_THRESHOLD_COUNT_MASK; break;
+	case CSR_MSIX_ADAPTIVE: msix->adaptive = value & CSR_MSIX_ADAPTIVE_ENABLE_MASK; break;
 	case CSR_MSIX_PENDING: return true; /* read-only */
 	default: return false;
 	}
@@ -351,6 +371,7 @@ struct msix *msix_create(const struct config *config, const struct msix_ports *p
 	msix->period_ps = config_period_ps(config->device.clock_mhz);
 	msix->holdoff_ps = next_multiple(config->msix.holdoff_ps, PS_PER_NS);
 	msix->threshold = config->msix.threshold;
+	msix->adaptive = config->msix.adaptive;
 	msix->vector = calloc(msix->vectors, sizeof(*msix->vector));
 	if (!msix->vector) {
 		free(msix);

@@ -3,7 +3,8 @@
  * An event for an unmasked vector becomes one 4-byte memory write to the address in its table entry, through the DMA
  * engine and so behind everything the card has written before (INT-011). Masked events set the pending bit and
  * are sent once on unmask (INT-005). Moderation holds events of queue vectors back for `holdoff` after the last
- * message of that vector, or until `threshold` of them have come together.
+ * message of that vector, or until `threshold` of them have come together. The hold-off is fixed, or follows the vector's
+ * events (adaptive, rtl-model/pace.h).
  *
  * Choices the specification leaves open: with Bus Master Enable clear or in D3hot, events wait and are sent when that
  * ends (INT-010). What waits when MSI-X is switched off becomes pending, and is sent when it is on again and unmasked;

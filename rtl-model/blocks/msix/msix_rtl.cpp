@@ -308,6 +308,7 @@ struct msix *msix_rtl_create(const struct config *config, const struct msix_port
 	msix->rtl->holdoff_ns_i =
 		static_cast<uint32_t>((config->msix.holdoff_ps + PS_PER_NS - 1) / PS_PER_NS);
 	msix->rtl->threshold_i = static_cast<uint16_t>(config->msix.threshold);
+	msix->rtl->adaptive_i = config->msix.adaptive;
 	msix->rtl->rst_ni = 0;
 	msix->edge();
 	msix->rtl->rst_ni = 1;
