@@ -15,8 +15,7 @@
 struct poll_state {
 	bool active;
 	uint32_t window_cycles; /* how long to poll after a request, adapts; 0 = not set yet */
-	uint32_t deadline;      /* when polling ends */
-	uint32_t stopped_at;
+	uint32_t deadline;      /* when polling ends, or ended: a window after the last request */
 };
 
 struct queue_state {

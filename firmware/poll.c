@@ -1,7 +1,7 @@
 /* Adaptive polling: after a request the fetch engine goes on reading the ring for a while, with doorbells suppressed, in
- * the hope that another comes soon. The window grows when polling was given up just too early and shrinks when it
- * was in vain, between 1/16 of the configured window and all of it. That no kick is lost when polling ends is the fetch
- * engine's doing: it enables doorbells, then looks once more.
+ * the hope that another comes soon. Whether polling was given up too early or was in vain is known when the next request
+ * comes: the window then grows or shrinks, between 1/16 of the configured window and all of it. That no kick is lost when
+ * polling ends is the fetch engine's doing: it enables doorbells, then looks once more.
  *
  * Windows are shorter than 2^31 cycles, so the lower half of the time is enough to compare times by. */
 #include "firmware/card.h"
@@ -42,13 +42,22 @@ static void set_polling(unsigned queue, bool poll)
 		  CSR_FETCH_QUEUE_CONTROL_RUN_MASK | (poll ? CSR_FETCH_QUEUE_CONTROL_POLL_MASK : 0));
 }
 
+/* A request has come after polling had ended: would the whole window have caught it? */
+static void adapt_window(struct poll_state *poll, uint32_t longest, uint32_t now)
+{
+	uint32_t last_request_at = poll->deadline - poll->window_cycles;
+	if (poll->window_cycles == 0)
+		poll->window_cycles = longest;
+	else if (now - last_request_at < longest)
+		poll->window_cycles = min_u32(poll->window_cycles * 2, longest);
+	else if (poll->window_cycles > longest / WINDOW_SHRINK_LIMIT)
+		poll->window_cycles /= 2;
+}
+
 static void begin(struct card *card, unsigned queue, uint32_t now)
 {
 	struct poll_state *poll = &card->queue[queue].poll;
-	if (poll->window_cycles == 0)
-		poll->window_cycles = card->poll_cycles;
-	else if (poll->window_cycles < card->poll_cycles && now - poll->stopped_at < card->poll_cycles)
-		poll->window_cycles *= 2; /* a little longer and it would have been seen */
+	adapt_window(poll, card->poll_cycles, now);
 	poll->active = true;
 	set_polling(queue, true);
 	if (!card->timer_set || is_past(now + poll->window_cycles, card->timer_at))
@@ -67,13 +76,9 @@ void poll_request_seen(struct card *card, unsigned queue)
 	poll->deadline = now + poll->window_cycles;
 }
 
-static void end(struct card *card, unsigned queue, uint32_t now)
+static void end(struct card *card, unsigned queue)
 {
-	struct poll_state *poll = &card->queue[queue].poll;
-	poll->active = false;
-	poll->stopped_at = now;
-	if (poll->window_cycles > card->poll_cycles / WINDOW_SHRINK_LIMIT)
-		poll->window_cycles /= 2;
+	card->queue[queue].poll.active = false;
 	if (card->queue[queue].running)
 		set_polling(queue, false);
 }
@@ -88,7 +93,7 @@ void poll_event(struct card *card)
 		if (!poll->active)
 			continue;
 		if (is_past(poll->deadline, now)) {
-			end(card, i, now);
+			end(card, i);
 			continue;
 		}
 		if (!any || is_past(poll->deadline, next))

@@ -79,13 +79,14 @@ static void test_poll_begins_with_a_request_and_lasts_a_window_after_the_last(vo
 	fixture_free(&fixture);
 }
 
-/* In vain: half as long the next time, down to a sixteenth. Given up too early: twice as long, up to the whole. */
+/* The next request is out of reach of the whole window: half as long the next time, down to a sixteenth. It is within reach:
+ * twice as long, up to the whole. */
 static void test_poll_window_shrinks_in_vain_and_grows_when_too_short(void **state)
 {
 	(void)state;
 	static const uint32_t shrinking[] = {WINDOW,     WINDOW / 2,  WINDOW / 4,
 					     WINDOW / 8, WINDOW / 16, WINDOW / 16};
-	static const uint32_t growing[] = {WINDOW / 8, WINDOW / 8, WINDOW / 8};
+	static const uint32_t growing[] = {WINDOW / 8, WINDOW / 4, WINDOW / 2, WINDOW};
 	struct fixture fixture;
 	start(&fixture, 1, WINDOW, 0);
 	for (unsigned i = 0; i < ARRAY_SIZE(shrinking); i++) {
@@ -96,7 +97,6 @@ static void test_poll_window_shrinks_in_vain_and_grows_when_too_short(void **sta
 	advance(&fixture, WINDOW);
 	request_on(&fixture, 0);
 	assert_int_equal(time_window(&fixture, 0), WINDOW / 16);
-	/* Each window ends in vain (halved), but the next request comes soon after (doubled again). */
 	for (unsigned i = 0; i < ARRAY_SIZE(growing); i++) {
 		request_on(&fixture, 0);
 		assert_int_equal(time_window(&fixture, 0), growing[i]);
