@@ -1,6 +1,7 @@
 #include "rtl-model/blocks/fetch/fetch_rtl.h"
 
 #include "pcie/rng.h"
+#include "rtl-model/blocks/fetch/ring_stamps.h"
 #include "rtl-model/twin.hpp"
 
 #include "ks_fetch/Vks_fetch.h"
@@ -63,7 +64,7 @@ struct fetch_rtl : fetch {
 	uint64_t edges;
 	struct stalls stall;
 	// observation
-	uint64_t doorbell_ps[QUEUES_MAX], service_ps[QUEUES_MAX];
+	struct ring_stamps stamps[QUEUES_MAX];
 	ring<head_stamps, 4> services_taken;
 	ring<head_stamps, 2 * SLOTS> heads;
 };
@@ -225,13 +226,14 @@ void observe(fetch_rtl *fetch, uint64_t now_ps)
 	unsigned queue = module->see_queue_o;
 	if (module->stat_service_o) {
 		head_stamps service = fetch->services_taken.pop();
-		if (module->see_live_o) {
-			fetch->doorbell_ps[queue] = service.doorbell_ps;
-			fetch->service_ps[queue] = service.service_ps;
-		}
+		if (module->see_live_o)
+			ring_stamps_service(&fetch->stamps[queue], service.doorbell_ps, service.service_ps);
 	}
 	for (unsigned i = 0; i < module->stat_ring_entries_o; i++)
-		fetch->heads.push({fetch->doorbell_ps[queue], fetch->service_ps[queue], now_ps});
+		fetch->heads.push(
+			{fetch->stamps[queue].doorbell_ps, fetch->stamps[queue].service_ps, now_ps});
+	if (module->stat_index_read_o)
+		ring_stamps_look(&fetch->stamps[queue]);
 	if (module->see_drop_o)
 		fetch->heads.pop();
 	if (module->see_start_o) {

@@ -57,6 +57,7 @@ static void read_index(struct fetch_model *fetch, struct queue *queue)
 	queue->state = QUEUE_READING;
 	queue->wanted++;
 	fetch->base.stats.index_reads++;
+	ring_stamps_look(&queue->stamps);
 	transfer(fetch, queue, COOKIE_INDEX,
 		 (struct dma_request){.addr = queue->avail, .bytes = 4, .data = queue->index_data});
 }
@@ -179,8 +180,8 @@ static void take_entries(struct fetch_model *fetch, uint64_t now_ps, uint64_t st
 			.queue = (uint16_t)fetch_queue_index(fetch, queue),
 			.head = load_le16(queue->ring_data + (size_t)AVAIL_ENTRY_BYTES * i),
 			.sequence = queue->next++,
-			.doorbell_ps = queue->doorbell_ps,
-			.service_ps = queue->service_ps,
+			.doorbell_ps = queue->stamps.doorbell_ps,
+			.service_ps = queue->stamps.service_ps,
 			.head_ps = now_ps,
 			.ready_ps = ready_ps + i * fetch->period_ps,
 		};
@@ -219,8 +220,7 @@ void fetch_ring_serve(struct fetch_model *fetch, uint64_t now_ps, const struct s
 	fetch->base.stats.services++;
 	if (queue->state == QUEUE_STOPPED || queue->state == QUEUE_FAULT)
 		return;
-	queue->doorbell_ps = service->doorbell_ps;
-	queue->service_ps = now_ps;
+	ring_stamps_service(&queue->stamps, service->doorbell_ps, now_ps);
 	if (queue->state != QUEUE_RESTING) {
 		queue->again = true;
 		return;

@@ -4,6 +4,7 @@
 #define KICKSTAND_BLOCKS_FETCH_STATE_H
 
 #include "rtl-model/blocks/fetch/fetch.h"
+#include "rtl-model/blocks/fetch/ring_stamps.h"
 
 #define WALKERS_MAX 64u
 #define WINDOW_MAX  32u /* descriptors of one read */
@@ -37,7 +38,7 @@ struct queue {
 	bool quiet;         /* the service that started this has found nothing yet */
 	unsigned transfers; /* of the ring, outstanding */
 	unsigned chains;    /* heads waiting, chains being walked, records not taken yet */
-	uint64_t doorbell_ps, service_ps;
+	struct ring_stamps stamps;
 	/* memory for transfers */
 	uint8_t index_data[4];
 	uint8_t arm_data[2];

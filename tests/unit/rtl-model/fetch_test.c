@@ -1,5 +1,6 @@
 /* The fetch engine with drivers that keep the rules: records, limits, doorbells, hints, start and stop. What others do is in
  * fetch_bad_test.c, random runs in fetch_random_test.c. */
+#include "rtl-model/blocks/fetch/ring_stamps.h"
 #include "tests/unit/rtl-model/csr_check.h"
 #include "tests/unit/rtl-model/fetch_fixture.h"
 
@@ -1024,6 +1025,25 @@ static void test_fetch_chains_share_the_parser(void **state)
 	rig_free(rig);
 }
 
+/* Doorbells come every 200 ns, a look takes 500: what a look finds was brought by the first doorbell since the look before. */
+static void test_fetch_stamps_are_of_the_first_doorbell_since_the_look_before(void **state)
+{
+	(void)state;
+	struct ring_stamps stamps = {0};
+	ring_stamps_service(&stamps, 100, 110);
+	ring_stamps_look(&stamps);
+	assert_int_equal(stamps.doorbell_ps, 100);
+	assert_int_equal(stamps.service_ps, 110);
+	ring_stamps_service(&stamps, 300, 310);
+	ring_stamps_service(&stamps, 500, 510);
+	assert_int_equal(stamps.doorbell_ps, 100); /* the first look is still under way */
+	ring_stamps_look(&stamps);
+	assert_int_equal(stamps.doorbell_ps, 300);
+	assert_int_equal(stamps.service_ps, 310);
+	ring_stamps_look(&stamps); /* once more before the queue rests, nobody has rung */
+	assert_int_equal(stamps.doorbell_ps, 300);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1051,6 +1071,7 @@ int main(void)
 		REQ_TEST(test_fetch_reset_at_any_moment_forgets_everything, "D-011 V-053"),
 		cmocka_unit_test(test_fetch_record_takes_the_cycles_of_the_table),
 		cmocka_unit_test(test_fetch_numbers_requests_in_ring_order),
+		cmocka_unit_test(test_fetch_stamps_are_of_the_first_doorbell_since_the_look_before),
 		cmocka_unit_test(test_fetch_chains_share_the_parser),
 	};
 	return cmocka_run_group_tests_name("fetch", tests, NULL, NULL);
