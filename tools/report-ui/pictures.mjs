@@ -23,6 +23,8 @@ const PICTURES = [
     { Across: "notify.threshold", Up: "notify.holdoff_ns", Figure: "queue services per I/O", "job.iodepth": "32" },
   ],
   ["hold-off/stages.png", "stages", { Along: "notify.holdoff_ns", "job.iodepth": "32", "notify.threshold": "0" }],
+  ["adaptive/p50.png", "heatmap", { Across: "job.iodepth", Up: "policy", Figure: "p50 latency" }],
+  ["adaptive/services.png", "heatmap", { Across: "job.iodepth", Up: "policy", Figure: "queue services per I/O" }],
   [
     "event-idx/direct.png",
     "heatmap",
