@@ -75,6 +75,28 @@ def bench_run():
         figure(name, [kickstand(arguments)[0]["sim"]["ios_per_wall_s"] for _ in range(3)], "I/Os per second", "")
 
 
+def bench_full_rtl():
+    """Cycles in which the core works, not those it sleeps through."""
+    with tempfile.NamedTemporaryFile("w", suffix=".fio") as job:
+        job.write("[rtl]\nrw=randread\nbs=4k\niodepth=32\nnumber_ios=20000\n")
+        job.flush()
+        results = [kickstand(["--job", job.name, "--set", "device.impl=rtl"])[0] for _ in range(3)]
+    rates = [result["device"]["core"]["busy_cycles"] / result["sim"]["wall_s"] / 1e6 for result in results]
+    figure("full RTL, firmware at work", rates, "million cycles per s", "(target 2)")
+    figure("  the same", [result["sim"]["ios_per_wall_s"] for result in results], "I/Os per second", "")
+
+
+def bench_sweep():
+    with tempfile.TemporaryDirectory() as folder:
+        with open(f"{folder}/study.ini", "w", encoding="utf-8") as study:
+            study.write("[sweep]\njob = reads.fio\n[axis notify.holdoff_ns]\nvalues = 0, 500, 1000, 2000, 4000\n"
+                        "[axis job.iodepth]\nvalues = 1, 4, 16, 64\n")
+        with open(f"{folder}/reads.fio", "w", encoding="utf-8") as job:
+            job.write("[reads]\nrw=randread\nbs=4k\nnumber_ios=20000\n")
+        _, wall_s, _ = run(["build/kickstand", "sweep", f"{folder}/study.ini", "--out", f"{folder}/out"])
+    figure("sweep, 20,000 I/Os a point", [20 / wall_s], "points per second", "(target 1.67)")
+
+
 def bench_start():
     with tempfile.NamedTemporaryFile("w", suffix=".fio") as job:
         job.write("[one]\nrw=read\nbs=4k\nnumber_ios=1\n")
@@ -89,6 +111,8 @@ def main():
                   r"link: ([\d,.]+)", "TLPs per second", "(target 1,000,000)")
     bench_core()
     bench_run()
+    bench_full_rtl()
+    bench_sweep()
     bench_start()
 
 
