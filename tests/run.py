@@ -22,7 +22,7 @@ import sys
 import time
 
 LIST = "tests/all.ninja"
-TIME_LIMIT_S = 600
+TIME_LIMIT_S = 900
 COVERED = "build/covered/"
 TWINS = re.compile(COVERED + r"tests/(twin/.*|.*_rtl_test)$")
 RESULT = re.compile(r"^\[\s*(OK|FAILED)\s*\] (.+)$", re.M)

@@ -70,8 +70,8 @@ static const struct mutant mutants[] = {
 	 "event_moderated_i", NULL, false},
 	{"fired_vector_stays_in_list", "ks_msix.sv", "        list_remove = fire && is_running;\n", "", NULL,
 	 false},
-	{"shorter_holdoff_stays_in_list", "ks_holdoffs.sv", "remove_i && index_class == CLASS_BITS'(i)",
-	 "remove_i && i == 0", NULL, false},
+	{"shorter_holdoff_stays_in_list", "ks_holdoffs.sv", "(add_i ? add_class_i : index_class)",
+	 "(add_i ? add_class_i : '0)", NULL, false},
 	{"one_vector_waits_for_ever", "ks_msix.sv", "~((WIDTH'(2) << PLACE_BITS'(last_q))",
 	 "~((WIDTH'(4) << PLACE_BITS'(last_q))", "-set VECTORS 4", true},
 };

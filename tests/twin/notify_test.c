@@ -9,7 +9,11 @@
 #include "rtl-model/blocks/notify/notify_rtl.h"
 #include "tests/check.h"
 
-#define RUNS      300u
+#ifdef __SANITIZE_ADDRESS__ /* there the module also has assertions and coverage, at many times the time */
+#define RUNS 60u
+#else
+#define RUNS 300u
+#endif
 #define ACTIONS   400u
 #define SLOT      16u /* cycles */
 #define WALK      (SLOT * 10)

@@ -280,7 +280,7 @@ module ks_msix #(
       end
       LOOK: begin
         fire        = is_held && (is_over || enough);
-        list_remove = fire || is_over;
+        list_remove = MODERATION && (fire || is_over);
       end
       WRITE_TABLE: if (bar_addr_i[3:2] == 2'd3 && bar_be_i[0]) mask_d = bar_wdata_i[0] ? mask_word | one : mask_word & ~one;
       EVENT:

@@ -1,6 +1,6 @@
 // Hold-offs that run: of queues (ks_notify) and of interrupt vectors (ks_msix). Their lengths are the longest one, halved a number
 // of times: the class. Those of a class are equally long and end in the order in which they began, so each class is a
-// ks_order_list of which only the head has to be compared with the time. Of several that are over the longest class is shown.
+// list of which only the head has to be compared with the time. Of several that are over the longest class is shown.
 //
 // One operation a cycle: add or remove. `start_m` and `class_m` are read asynchronously.
 module ks_holdoffs #(
@@ -56,38 +56,39 @@ module ks_holdoffs #(
     end
   end
 
-  // ---- the classes, side by side ----
+  // ---- a list for each class ----
 
   logic [CLASSES-1:0]            empty, over;
-  logic [CLASSES*INDEX_BITS-1:0] heads, tails, nexts;
+  logic [CLASSES*INDEX_BITS-1:0] heads, tails;
   logic [CLASSES*TIME_BITS-1:0]  ends;
+  logic [INDEX_BITS-1:0]         next;
 `ifdef FORMAL
   logic [CLASSES*SIZE-1:0] members;
 `endif
 
-  for (genvar i = 0; i < CLASSES; i++) begin : gen_class
-    logic [INDEX_BITS-1:0] head;
-    logic [TIME_BITS-1:0] start, length;
-    ks_order_list #(
-        .SIZE(SIZE)
-    ) i_list (
-        .clk_i,
-        .rst_ni,
-        .clear_i,
-        .add_i   (add_i && add_class_i == CLASS_BITS'(i)),
-        .remove_i(remove_i && index_class == CLASS_BITS'(i)),
-        .index_i,
-        .next_o  (nexts[i*INDEX_BITS+:INDEX_BITS]),
+  ks_order_list #(
+      .SIZE (SIZE),
+      .LISTS(CLASSES)
+  ) i_lists (
+      .clk_i,
+      .rst_ni,
+      .clear_i,
+      .add_i,
+      .remove_i,
+      .list_i   (add_i ? add_class_i : index_class),
+      .index_i,
+      .next_o   (next),
 `ifdef FORMAL
-        .member_o(members[i*SIZE+:SIZE]),
+      .members_o(members),
 `endif
-        .empty_o (empty[i]),
-        .head_o  (head),
-        .tail_o  (tails[i*INDEX_BITS+:INDEX_BITS])
-    );
-    assign heads[i*INDEX_BITS+:INDEX_BITS] = head;
+      .empty_o  (empty),
+      .heads_o  (heads),
+      .tails_o  (tails)
+  );
 
-    assign start                        = start_m[head];
+  for (genvar i = 0; i < CLASSES; i++) begin : gen_class
+    logic [TIME_BITS-1:0] start, length;
+    assign start                        = start_m[heads[i*INDEX_BITS+:INDEX_BITS]];
     assign length                       = longest >> i;
     assign over[i]                      = !empty[i] && time_ns_i - start >= length;
     assign ends[i*TIME_BITS+:TIME_BITS] = start + length;
@@ -137,7 +138,7 @@ module ks_holdoffs #(
       class_q <= class_next;
       walk_q  <= heads[class_next*INDEX_BITS+:INDEX_BITS];
     end else if (walk_step_i) begin
-      walk_q <= nexts[class_q*INDEX_BITS+:INDEX_BITS];
+      walk_q <= next;
     end
   end
 

@@ -1,57 +1,64 @@
-// A list of indices in the order in which they were added: time-outs of equal length end in that order, so only the
-// head has to be compared with the time. An index is in the list once at most, and can be taken out anywhere.
+// Lists of indices in the order in which they were added: time-outs of equal length end in that order, so only the
+// head of a list has to be compared with the time. An index is in one list at most, there once, and can be taken out anywhere; so
+// all lists share their links.
 //
 // Doubly linked through two memories with one write port and asynchronous read, so one operation a cycle: add at the
-// tail or remove. Used for hold-offs of queues (ks_notify) and of interrupt vectors (ks_msix).
+// tail or remove. Used for hold-offs of queues (ks_notify) and of interrupt vectors (ks_msix), a list for each length.
 module ks_order_list #(
-    parameter int unsigned SIZE = 64,
-    localparam int unsigned INDEX_BITS = $clog2(SIZE)
+    parameter int unsigned SIZE  = 64,
+    parameter int unsigned LISTS = 8,
+    localparam int unsigned INDEX_BITS = $clog2(SIZE),
+    localparam int unsigned LIST_BITS  = LISTS == 1 ? 1 : $clog2(LISTS)
 ) (
-    input  logic                  clk_i,
-    input  logic                  rst_ni,
-    input  logic                  clear_i,
-    input  logic                  add_i,     // `index_i` is not in the list
-    input  logic                  remove_i,  // `index_i` is in the list; not together with add_i
-    input  logic [INDEX_BITS-1:0] index_i,
-    output logic [INDEX_BITS-1:0] next_o,    // behind `index_i`, if that is not the tail
-    output logic                  empty_o,
-    output logic [INDEX_BITS-1:0] head_o,
+    input  logic                        clk_i,
+    input  logic                        rst_ni,
+    input  logic                        clear_i,
+    input  logic                        add_i,     // `index_i` is in no list
+    input  logic                        remove_i,  // `index_i` is in the list; not together with add_i
+    input  logic [LIST_BITS-1:0]        list_i,
+    input  logic [INDEX_BITS-1:0]       index_i,
+    output logic [INDEX_BITS-1:0]       next_o,    // behind `index_i`, if that is not the tail
+    output logic [LISTS-1:0]            empty_o,
+    output logic [LISTS*INDEX_BITS-1:0] heads_o,
 `ifdef FORMAL
-    output logic [SIZE-1:0]       member_o,
+    output logic [LISTS*SIZE-1:0]       members_o,
 `endif
-    output logic [INDEX_BITS-1:0] tail_o
+    output logic [LISTS*INDEX_BITS-1:0] tails_o
 );
   logic [INDEX_BITS-1:0] next_m[SIZE];
   logic [INDEX_BITS-1:0] prev_m[SIZE];
-  logic [INDEX_BITS-1:0] head_d, head_q, tail_d, tail_q;
-  logic                  empty_d, empty_q;
+  logic [LISTS*INDEX_BITS-1:0] heads_q, tails_q;
+  logic [LISTS-1:0] empty_q;
 
-  logic [INDEX_BITS-1:0] next, prev;
-  logic is_head, is_tail;
-  assign next = next_m[index_i];
-  assign prev = prev_m[index_i];
-  assign is_head = index_i == head_q;
-  assign is_tail = index_i == tail_q;
+  logic [INDEX_BITS-1:0] next, prev, head, head_d, tail, tail_d;
+  logic is_head, is_tail, is_empty, empty_d;
+  assign next     = next_m[index_i];
+  assign prev     = prev_m[index_i];
+  assign head     = heads_q[list_i*INDEX_BITS+:INDEX_BITS];
+  assign tail     = tails_q[list_i*INDEX_BITS+:INDEX_BITS];
+  assign is_empty = empty_q[list_i];
+  assign is_head  = index_i == head;
+  assign is_tail  = index_i == tail;
 
   logic next_write, prev_write;
   logic [INDEX_BITS-1:0] next_at, next_to, prev_at, prev_to;
 
   always_comb begin
-    head_d     = head_q;
-    tail_d     = tail_q;
-    empty_d    = empty_q;
+    head_d     = head;
+    tail_d     = tail;
+    empty_d    = is_empty;
     next_write = 1'b0;
     prev_write = 1'b0;
-    next_at    = tail_q;
+    next_at    = tail;
     next_to    = index_i;
     prev_at    = index_i;
-    prev_to    = tail_q;
+    prev_to    = tail;
     if (add_i) begin
       empty_d    = 1'b0;
       tail_d     = index_i;
-      next_write = !empty_q;
-      prev_write = !empty_q;
-      if (empty_q) head_d = index_i;
+      next_write = !is_empty;
+      prev_write = !is_empty;
+      if (is_empty) head_d = index_i;
     end else if (remove_i) begin
       next_at    = prev;
       next_to    = next;
@@ -63,7 +70,6 @@ module ks_order_list #(
       if (is_head) head_d = next;
       if (is_tail) tail_d = prev;
     end
-    if (clear_i) empty_d = 1'b1;
   end
 
   always_ff @(posedge clk_i) begin
@@ -73,70 +79,93 @@ module ks_order_list #(
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
-      head_q  <= '0;
-      tail_q  <= '0;
-      empty_q <= 1'b1;
+      heads_q <= '0;
+      tails_q <= '0;
+      empty_q <= '1;
     end else begin
-      head_q  <= head_d;
-      tail_q  <= tail_d;
-      empty_q <= empty_d;
+      if (add_i || remove_i) begin
+        heads_q[list_i*INDEX_BITS+:INDEX_BITS] <= head_d;
+        tails_q[list_i*INDEX_BITS+:INDEX_BITS] <= tail_d;
+        empty_q[list_i]                        <= empty_d;
+      end
+      if (clear_i) empty_q <= '1;
     end
   end
 
   assign next_o  = next;
   assign empty_o = empty_q;
-  assign head_o  = head_q;
-  assign tail_o  = tail_q;
+  assign heads_o = heads_q;
+  assign tails_o = tails_q;
 
 `ifdef KS_ASSERT
-  logic [SIZE-1:0] member_q;
+  logic [SIZE-1:0] listed_q;  // is in one of the lists
   always_ff @(posedge clk_i) begin
-    if (!rst_ni || clear_i) member_q <= '0;
-    else if (add_i) member_q[index_i] <= 1'b1;
-    else if (remove_i) member_q[index_i] <= 1'b0;
+    if (!rst_ni || clear_i) listed_q <= '0;
+    else if (add_i) listed_q[index_i] <= 1'b1;
+    else if (remove_i) listed_q[index_i] <= 1'b0;
     if (rst_ni) begin
       assert (!add_i || !remove_i);
-      assert (!add_i || !member_q[index_i]);
-      assert (!remove_i || member_q[index_i]);
-      assert (empty_q == (member_q == '0));
-      assert (empty_q || (member_q[head_q] && member_q[tail_q]));
+      assert (!add_i || !listed_q[index_i]);
+      assert (!remove_i || (listed_q[index_i] && !is_empty));
+      assert (!(add_i || remove_i) || is_empty || (listed_q[head] && listed_q[tail]));
     end
   end
 
 `ifdef FORMAL
-  assign member_o = member_q;
-
-  // From the head on along `next` every member is met once, the tail last, and `prev` leads back.
-  logic [SIZE-1:0] met[SIZE+1];
-  logic [INDEX_BITS-1:0] at[SIZE+1];
-  logic [SIZE:0] linked, on_way;
+  logic [SIZE-1:0] in_lists;
   always_comb begin
-    met[0]    = '0;
-    at[0]     = head_q;
-    on_way[0] = !empty_q;
-    linked[0] = 1'b1;
-    for (int i = 0; i < SIZE; i++) begin
-      met[i+1]    = met[i];
-      at[i+1]     = at[i];
-      on_way[i+1] = 1'b0;
-      linked[i+1] = 1'b1;
-      if (on_way[i]) begin
-        met[i+1]    = met[i] | (SIZE'(1) << at[i]);
-        linked[i+1] = member_q[at[i]];
-        if (at[i] != tail_q) begin
-          on_way[i+1] = 1'b1;
-          at[i+1]     = next_m[at[i]];
-          if (prev_m[next_m[at[i]]] != at[i]) linked[i+1] = 1'b0;
+    in_lists = '0;
+    for (int i = 0; i < LISTS; i++) in_lists = in_lists | members_o[i*SIZE+:SIZE];
+  end
+  always_ff @(posedge clk_i) if (rst_ni) assert (in_lists == listed_q);
+
+  // From the head of a list on along `next` every member is met once, the tail last, and `prev` leads back.
+  for (genvar i = 0; i < LISTS; i++) begin : gen_list
+    logic [INDEX_BITS-1:0] first, last;
+    logic [SIZE-1:0] member_q;
+    logic [SIZE-1:0] met[SIZE+1];
+    logic [INDEX_BITS-1:0] at[SIZE+1];
+    logic [SIZE:0] linked, on_way;
+    assign first = heads_q[i*INDEX_BITS+:INDEX_BITS];
+    assign last  = tails_q[i*INDEX_BITS+:INDEX_BITS];
+    assign members_o[i*SIZE+:SIZE] = member_q;
+    always_comb begin
+      met[0]    = '0;
+      at[0]     = first;
+      on_way[0] = !empty_q[i];
+      linked[0] = 1'b1;
+      for (int n = 0; n < SIZE; n++) begin
+        met[n+1]    = met[n];
+        at[n+1]     = at[n];
+        on_way[n+1] = 1'b0;
+        linked[n+1] = 1'b1;
+        if (on_way[n]) begin
+          met[n+1]    = met[n] | (SIZE'(1) << at[n]);
+          linked[n+1] = member_q[at[n]];
+          if (at[n] != last) begin
+            on_way[n+1] = 1'b1;
+            at[n+1]     = next_m[at[n]];
+            if (prev_m[next_m[at[n]]] != at[n]) linked[n+1] = 1'b0;
+          end
         end
       end
     end
-  end
-  always_ff @(posedge clk_i)
-    if (rst_ni) begin
-      assert (met[SIZE] == member_q);
-      assert (!on_way[SIZE]);
-      assert (linked == '1);
+    always_ff @(posedge clk_i) begin
+      if (!rst_ni || clear_i) member_q <= '0;
+      else if (list_i == LIST_BITS'(i)) begin
+        if (add_i) member_q[index_i] <= 1'b1;
+        else if (remove_i) member_q[index_i] <= 1'b0;
+      end
+      if (rst_ni) begin
+        assert (!remove_i || list_i != LIST_BITS'(i) || member_q[index_i]);
+        assert (empty_q[i] == (member_q == '0));
+        assert (empty_q[i] || (member_q[first] && member_q[last]));
+        assert (met[SIZE] == member_q);
+        assert (!on_way[SIZE]);
+        assert (linked == '1);
+      end
     end
+  end
 `endif
 `endif
 endmodule
