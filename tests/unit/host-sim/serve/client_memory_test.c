@@ -120,10 +120,10 @@ static void test_memory_bad_regions_are_refused_and_leave_nothing(void **state)
 		{UINT64_MAX - PAGE + 1, PAGE, user + 0x100000, 0, fd},  /* end of the address space */
 		{UINT64_C(1) << 63, PAGE, user + 0x100000, 0, fd},      /* ours */
 		{(UINT64_C(1) << 62) - PAGE, 2 * PAGE, user + 0x100000, 0, fd},
-		{0x200000, 2 * PAGE, UINT64_MAX - PAGE, 0, fd},           /* user addresses wrap */
-		{0x101000, PAGE, user + 0x100000, 0, fd},                 /* overlaps by guest address */
-		{0x200000, PAGE, user + PAGE, 0, fd},                     /* overlaps by user address */
-		{0x200000, PAGE, user + 0x100000, 0, pipe_fds[0]},        /* no file */
+		{0x200000, 2 * PAGE, UINT64_MAX - PAGE, 0, fd},    /* user addresses wrap */
+		{0x101000, PAGE, user + 0x100000, 0, fd},          /* overlaps by guest address */
+		{0x200000, PAGE, user + PAGE, 0, fd},              /* overlaps by user address */
+		{0x200000, PAGE, user + 0x100000, 0, pipe_fds[0]}, /* no file */
 		{0x200000, PAGE, user + 0x100000, 0, -1},
 	};
 	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++)
