@@ -309,7 +309,8 @@ static void test_queue_direct_path_knows_capacity_and_cache(void **state)
 	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct fixture fixture;
 		start_at(&fixture, OFFLOAD_FULL, rows[i].features);
-		assert_int_equal(fixture.mock->direct_control, rows[i].cache << CSR_DIRECT_CONTROL_CACHE_SHIFT);
+		assert_int_equal(fixture.mock->direct_control,
+				 rows[i].cache << CSR_DIRECT_CONTROL_CACHE_SHIFT);
 		assert_true(fixture.mock->direct_sectors == fixture.mock->straps.sectors);
 		fixture_free(&fixture);
 	}
