@@ -24,7 +24,7 @@ import time
 LIST = "tests/all.ninja"
 TIME_LIMIT_S = 900
 COVERED = "build/covered/"
-TWINS = re.compile(COVERED + r"tests/(twin/.*|.*_rtl_test)$")
+TWINS = re.compile(COVERED + r"tests/(twin/|unit/rtl-model/(?!fetch_(bad|random))\w*_rtl_test$)")  # TESTS of tools/coverage.py
 RESULT = re.compile(r"^\[\s*(OK|FAILED)\s*\] (.+)$", re.M)
 
 

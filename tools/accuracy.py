@@ -7,7 +7,8 @@ Runs every configuration of the table below twice, as the C model and as RTL (de
 seed, and compares. A third of the configurations is held out: the model's timing is calibrated with the others only
 (docs/timing.md), so that the held-out third says what the calibration is worth.
 
-How much of an error is chance shows a third run, of the model under another seed, compared with the first in the same way.
+How much of an error is chance show runs of the model under other seeds, compared with the first in the same way. The limit of
+a single error does not hold for one that is smaller than the largest of these: the model then differs more from itself.
 
 --against takes something else for the RTL than device.impl=rtl. --ios scales the number of I/Os. Exit status 1: a run failed,
 or an error is over the limits below.
@@ -43,7 +44,7 @@ def queues(n):
 
 
 CALIBRATION, HELD_OUT = "calibration", "held out"
-OTHER_SEED = ["sim.seed=2"]
+OTHER_SEEDS = (2, 3, 4)
 
 # Name, set, fio job, settings. Unless the job says otherwise: 4 KiB random reads, 60,000 I/Os, over all queues.
 CONFIGURATIONS = (
@@ -171,6 +172,11 @@ def summary(rows):
     return lines
 
 
+def over_limits(rows):
+    return (any(mean_all > MEAN_LIMIT for label, _, mean_all, _, _ in summary(rows) if label != "chance")
+            or any(abs(error) > max(WORST_LIMIT, chance) for row in rows for error, chance in zip(row["errors"], row["chance"])))
+
+
 def number(value):
     return f"{value:.3f}" if value < 1 else f"{value:.2f}" if value < 100 else f"{value:.0f}"
 
@@ -212,7 +218,12 @@ def document(rows):
     for label, by_figure, mean_all, worst_all, count in summary(rows):
         cells = " | ".join(f"{m:.1f} %, {w:.1f} %" for m, w in by_figure)
         lines.append(f"| {label} ({count}) | {cells} | {mean_all:.1f} %, {worst_all:.1f} % |")
-    lines += ["", "*Chance* is the model under another seed against itself: what is no larger than that says nothing about the model.",
+    by_chance = [f"{row['name']} ({name} {error:+.1f} %, among seeds {chance:.1f} %)" for row in rows
+                 for (name, _, _, _), error, chance in zip(FIGURES, row["errors"], row["chance"]) if WORST_LIMIT < abs(error) <= chance]
+    lines += ["", "*Chance* is the model against itself, the largest difference of three other seeds: an error that is smaller says"
+              " nothing of the model. A few requests in a closed loop can lock into one of two patterns, one batch or several, for"
+              " a whole run, in model and RTL alike; which one depends on the seed. Over the limit, but chance: "
+              + ("; ".join(by_chance) or "none") + ".",
               "", "The settings, beside the defaults; the job has 4 KiB random reads and 60,000 I/Os unless it says otherwise:", "",
               "| | job | settings |", "| --- | --- | --- |"]
     for row in rows:
@@ -238,13 +249,14 @@ def main():
             if args.only in name:
                 model = pool.submit(run, job, settings, args.ios)
                 rtl = pool.submit(run, job, settings + other, args.ios)
-                chance = pool.submit(run, job, settings + OTHER_SEED, args.ios)
+                chance = [pool.submit(run, job, [*settings, f"sim.seed={seed}"], args.ios) for seed in OTHER_SEEDS]
                 work.append(({"name": name, "set": which, "job": job, "settings": settings}, model, rtl, chance))
         for row, model, rtl, chance in work:
             try:
                 row["rtl"] = rtl.result()
                 row["errors"] = errors_of(model.result(), row["rtl"])
-                row["chance"] = errors_of(chance.result(), model.result())
+                row["chance"] = [worst(map(abs, column)) for column in
+                                 zip(*(errors_of(other.result(), model.result()) for other in chance), strict=True)]
             except RunFailed as error:
                 print(f"FAIL {row['name']}: {error}", flush=True)
                 failed += 1
@@ -252,7 +264,7 @@ def main():
             rows.append(row)
             print_row(row)
     print_summary(rows)
-    over = [line for line in summary(rows) if line[0] != "chance" and (line[2] > MEAN_LIMIT or line[3] > WORST_LIMIT)]
+    over = over_limits(rows)
     print(f"{len(rows)} configurations in {time.monotonic() - start:.0f} s; limits (mean {MEAN_LIMIT:g} %, worst {WORST_LIMIT:g} %) "
           + ("exceeded" if over else "held"))
     if args.write and not failed:
