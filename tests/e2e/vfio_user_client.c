@@ -214,13 +214,20 @@ static void serve_one(struct vf_client *c)
 	answer_kept(c);
 }
 
-static void serve_some(struct vf_client *c, int timeout_ms)
+static bool serve_some(struct vf_client *c, int timeout_ms)
 {
 	struct pollfd ready = {.fd = c->fd, .events = POLLIN};
 	if (poll(&ready, 1, timeout_ms) != 1)
-		return;
+		return false;
 	assert_true(vf_receive(c));
 	serve_one(c);
+	return true;
+}
+
+void vf_settle(struct vf_client *c)
+{
+	while (serve_some(c, 500))
+		;
 }
 
 /* ---- calls ---- */

@@ -135,6 +135,10 @@ unsigned vf_submit(struct vf_client *c, bool write, uint64_t sector, const struc
 		   unsigned count);
 /* Waits until so many requests are used, serving DMA messages. */
 void vf_wait_used(struct vf_client *c, uint16_t used);
+
+/* Answers the card until it asks for nothing any more. A connection that is closed with a message unread is reset, which the
+ * server may have to report. */
+void vf_settle(struct vf_client *c);
 uint16_t vf_used(const struct vf_client *c);
 uint8_t vf_status(const struct vf_client *c, unsigned request); /* its status byte */
 /* Reads 4 KiB at a sector to the data area and compares with the image. */

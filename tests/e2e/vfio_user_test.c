@@ -536,6 +536,7 @@ static void test_messages_refused_writes_are_told_from_reads(void **state)
 	c.refuse_writes = false;
 	for (unsigned i = 0; i < 4; i++)
 		vf_check_read(&c, image, 8 * i);
+	vf_settle(&c);
 	vf_close(&c);
 	char *err = served_end(&server);
 	assert_non_null(strstr(err, "writes of the card that the client refused"));
