@@ -64,7 +64,8 @@ def script(files, top, parameters, check, statistics):
     # hierarchy has an option for that too, with which yosys 0.23 names some modules twice.
     steps = [f"read_verilog -sv {' '.join(files)}"]
     steps += [f"chparam -set {name} {value} {top}" for name, value in parameters.items()]
-    steps += [f"hierarchy -check -top {top}"]
+    # A module that is elaborated again for one of its parts gets a name with its parameters in it.
+    steps += [f"hierarchy -check -top {top}", f"rename -top {top}"]
     if check:
         steps += ["proc", "check -assert", "select -assert-none t:$dlatch t:$adlatch t:$dlatchsr"]
     else:
